@@ -1,0 +1,63 @@
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+STAMP := .venv/.installed
+# python3.11 first, any newer python3 otherwise; a name that does not run is passed over.
+PYTHON ?= $(shell for p in python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+UV ?= uv
+APT := apt-get install -y $(notdir $(or $(PYTHON),python3))-venv
+
+.PHONY: help
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: install
+install: $(STAMP) ## make .venv with exactly what requirements.lock names
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "MyPost needs Python 3.11 or newer: apt-get install -y python3"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -q && $(APT); \
+	else echo "Python's venv is missing. Run: sudo $(APT)"; exit 1; fi
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install -q --no-compile --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install -q --no-compile --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: check
+check: $(STAMP) ## format, lint, types, schema.graphql current, import rule
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/mypost schema --check
+	$(BIN)/pytest tests/test_architecture.py
+
+.PHONY: test
+test: $(STAMP) ## run the whole suite; ARGS="-k posts" narrows it
+	$(BIN)/pytest -n 2 $(ARGS)
+
+.PHONY: demo
+demo: $(STAMP) ## serve seeded data and publish a first post; ONCE=1 exits after it, NETWORK=x picks one
+	@$(BIN)/mypost demo $(if $(ONCE),--once) $(if $(NETWORK),--network $(NETWORK))
+
+.PHONY: figure
+figure: $(STAMP) ## measure one figure: ID=P8; BREAK=1 runs its negative control
+	@test -n "$(ID)" || { echo "Name a figure: make figure ID=P8 (docs/figures.md lists them)"; exit 1; }
+	@$(BIN)/python -m bench.figure $(ID) $(if $(BREAK),--break)
+
+.PHONY: schema
+schema: $(STAMP) ## write schema.graphql anew
+	$(BIN)/mypost schema
+
+.PHONY: format
+format: $(STAMP) ## format, and mend what the linter can
+	$(BIN)/ruff check --fix-only -q .
+	$(BIN)/ruff format .
+
+# setuptools builds the editable install and is no dependency of MyPost, so it is added here.
+.PHONY: lock
+lock: ## resolve requirements.lock anew; UPGRADE=1 moves every pin
+	@command -v $(UV) >/dev/null || { echo "This needs uv: pip install uv"; exit 1; }
+	echo 'setuptools>=68' | $(UV) pip compile -q pyproject.toml - --extra embedded --group dev \
+		--universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) -o requirements.lock

@@ -1,0 +1,115 @@
+"""The command line: `mypost serve`, `worker`, `migrate`, `demo`, `schema`."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+
+from cyclopts import App, Parameter
+
+from mypost import embedded, logs, process
+from mypost import demo as demonstration
+from mypost.models import database
+from mypost.settings import BadSettings
+
+app = App(name="mypost", help="A publishing API: GraphQL first, with a REST compatibility layer.")
+DataDir = Annotated[Path | None, Parameter(help="Where embedded services keep their data.")]
+
+
+def _or_say_why(work: Callable[[], None]) -> None:
+    """Runs a command; what a person can mend is one sentence, not a traceback."""
+    try:
+        work()
+    except (BadSettings, embedded.Busy, embedded.NotRunning, embedded.Failed, OSError) as error:
+        _fail(str(error))
+
+
+def _fail(sentence: str) -> NoReturn:
+    print(f"mypost: {sentence}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+@app.command
+def serve(
+    *, host: str = "127.0.0.1", port: int = 8000, data_dir: DataDir = None, worker: bool = True
+) -> None:
+    """Serves the API, with the worker and, when no address is set, PostgreSQL and Valkey.
+
+    Parameters
+    ----------
+    host: The address to listen on.
+    port: The port to listen on; 0 takes a free one.
+    worker: Whether to run the worker as a child.
+    """
+    _or_say_why(lambda: process.serve(host, port, data_dir, worker=worker))
+
+
+@app.command
+def worker(
+    *,
+    data_dir: DataDir = None,
+    only: Literal["dispatcher", "arq"] | None = None,
+    watch_parent: bool = False,
+) -> None:
+    """Runs the dispatcher and arq, supervised; `--only` runs one of them alone.
+
+    Parameters
+    ----------
+    only: The one process to run: this is what the supervisor starts.
+    watch_parent: Whether to end when standard input does, which is when the parent has gone.
+    """
+    _or_say_why(lambda: process.work(data_dir, only, watch_parent=watch_parent))
+
+
+@app.command
+def migrate(*, data_dir: DataDir = None) -> None:
+    """Brings the database schema up to date."""
+
+    def run() -> None:
+        settings = process.attached(process.read(data_dir))
+        asyncio.run(database.migrate(str(settings.owner_url)))
+
+    _or_say_why(run)
+
+
+@app.command
+def demo(
+    *, once: bool = False, network: str | None = None, port: int = 8000, data_dir: DataDir = None
+) -> None:
+    """Serves seeded data and publishes a first post while you watch.
+
+    Parameters
+    ----------
+    once: Whether to print the transcript of the post's life and exit.
+    network: The network to publish to; a built-in one when left out.
+    port: The port to listen on; a free one when it is taken.
+    """
+    logs.configure("warning")
+    _or_say_why(lambda: demonstration.run(data_dir, network, port, once=once))
+
+
+@app.command
+def schema(*, check: bool = False) -> None:
+    """Writes schema.graphql, or checks that it is current.
+
+    Parameters
+    ----------
+    check: Whether to compare instead of writing; exits 1 when they differ.
+    """
+    from mypost.schema.build import sdl  # noqa: PLC0415 - building the schema takes a while
+
+    path, text = Path("schema.graphql"), sdl()
+    if not check:
+        path.write_text(text)
+    elif not path.exists() or path.read_text() != text:
+        _fail("schema.graphql is not current: run `make schema` and review the difference")
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

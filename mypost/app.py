@@ -1,0 +1,225 @@
+"""The ASGI application: what a process holds, the middleware in order, the doors."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from graphql import GraphQLError
+from redis.asyncio import Redis
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from mypost import clock, networks
+from mypost.context import Caller, Context, Services
+from mypost.crypto import Keys
+from mypost.engine.documents import Documents
+from mypost.engine.http import Endpoint
+from mypost.engine.websocket import Refused, Sockets
+from mypost.errors import STATUS, ApiError, Unauthorized, spell
+from mypost.feed import Feed
+from mypost.middleware import RequestIds, request_id_of
+from mypost.models import database
+from mypost.nudges import Nudges
+from mypost.resolvers.auth import REFRESH_COOKIE
+from mypost.rest import door
+from mypost.rest.cookies import set_cookies
+from mypost.schema.build import schema
+from mypost.settings import Settings
+from mypost.tokens import Passwords, Sessions
+from mypost.viewer import Viewer
+
+WEB = Path(__file__).parent / "web"
+
+
+class Held:
+    """What the doors reach once the process has started."""
+
+    services: Services
+
+
+def caller_of(connection: HTTPConnection, settings: Settings) -> Caller:
+    """What the transport knows of a request."""
+    origin = connection.headers.get("origin")
+    return Caller(
+        request_id=request_id_of(connection.scope),
+        ip=connection.client.host if connection.client else None,
+        refresh_cookie=connection.cookies.get(REFRESH_COOKIE),
+        trusted_origin=origin in settings.allowed_origins
+        and "x-requested-with" in connection.headers,
+    )
+
+
+def bearer(value: str | None) -> str | None:
+    """The token of an Authorization header; raises Unauthorized for any other scheme."""
+    if value is None:
+        return None
+    scheme, _, token = value.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthorized("Send Authorization: Bearer and the access token")
+    return token.strip()
+
+
+def context_maker(held: Held) -> Callable[[Request], Awaitable[Context]]:
+    """Makes the context of an HTTP request; raises Unauthorized when its token does not hold."""
+
+    async def make(request: Request) -> Context:
+        services = held.services
+        token = bearer(request.headers.get("authorization"))
+        viewer = await services.sessions.viewer(token) if token else None
+        return Context(services, caller_of(request, services.settings), viewer)
+
+    return make
+
+
+class Subscriber:
+    """Who is behind a socket."""
+
+    def __init__(self, services: Services, caller: Caller, viewer: Viewer, expires: float) -> None:
+        self.services = services
+        self.caller = caller
+        self.viewer = viewer
+        self.expires = expires
+
+    @property
+    def seconds_left(self) -> float:
+        """How long the access token still holds."""
+        return self.expires - clock.now().timestamp()
+
+    def context(self) -> Context:
+        """A context for one operation or one event."""
+        return Context(self.services, self.caller, self.viewer)
+
+    async def still_welcome(self) -> bool:
+        """Whether the session still stands; memberships are read again on the way."""
+        found = await self.services.sessions.holder(self.viewer.session_id)
+        self.viewer = found or self.viewer
+        return found is not None
+
+
+def connector(held: Held) -> Callable[[WebSocket, dict[str, Any]], Awaitable[Subscriber]]:
+    """Lets a socket in by the token of its `connection_init`: `authorization` or `accessToken`."""
+
+    async def connect(websocket: WebSocket, payload: dict[str, Any]) -> Subscriber:
+        services = held.services
+        said = payload.get("authorization") or payload.get("Authorization")
+        try:
+            token = bearer(said) if isinstance(said, str) else payload.get("accessToken")
+            if not isinstance(token, str):
+                raise Unauthorized  # noqa: TRY301 - one refusal for every cause
+            viewer = await services.sessions.viewer(token)
+        except Unauthorized as refused:
+            raise Refused(refused.message) from None
+        caller = caller_of(websocket, services.settings)
+        return Subscriber(services, caller, viewer, services.sessions.read(token)["exp"])
+
+    return connect
+
+
+def told(error: GraphQLError, where: Any) -> dict[str, Any]:
+    """Spells a GraphQL error with the request's id."""
+    request_id = where.caller.request_id if isinstance(where, Context) else request_id_of(where.scope)
+    return spell(error, request_id)
+
+
+async def refuse(request: Request, error: Exception) -> Response:
+    """Spells a refusal that came before the operation: as its door does."""
+    assert isinstance(error, ApiError)  # noqa: S101 - registered for nothing else
+    if request.url.path == "/graphql":
+        body = {"errors": [told(GraphQLError(error.message, original_error=error), request)]}
+        return JSONResponse(body, STATUS[error.code])
+    return door.refusal(request, error)
+
+
+def build(settings: Settings, keys: Keys, *, passwords: Passwords | None = None) -> Starlette:
+    """Assembles the application for settings whose database and Redis addresses are filled in."""
+    held = Held()
+    core = schema._schema  # noqa: SLF001 - Strawberry has no accessor
+    documents = Documents(core)
+    make = context_maker(held)
+    origins = frozenset({*settings.allowed_origins, settings.origin})
+    sockets = Sockets(core, documents, connector(held), told, origins)
+    endpoint = Endpoint(core, documents, make, told, set_cookies)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with hold(settings, keys, passwords) as services:
+            held.services = app.state.services = services
+            yield
+            await sockets.shutdown()
+
+    keys_in_use = networks.enabled(settings.environment, embedded=settings.embedded)
+    routes: list[BaseRoute] = [
+        Route("/", lambda _: FileResponse(WEB / "index.html")),
+        Route("/graphql", endpoint.answer, methods=["POST"]),
+        WebSocketRoute("/graphql", sockets.serve),
+        Route("/healthz", lambda _: JSONResponse({"status": "ok"})),
+        Route("/readyz", readiness(held)),
+        Route("/.well-known/jwks.json", lambda _: JSONResponse(held.services.sessions.jwks())),
+        *door.routes(schema, documents, make),
+        *(
+            Mount(f"/networks/{key}", app=server)
+            for key, server in networks.servers(keys_in_use, settings.data_dir / "networks").items()
+        ),
+    ]
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=settings.allowed_origins,
+        allow_methods=["GET", "POST", "PATCH", "DELETE", "PUT"],
+        allow_headers=["authorization", "content-type", "if-match", "idempotency-key", "x-requested-with"],
+        expose_headers=["etag", "location", "x-request-id", "retry-after"],
+        allow_credentials=True,
+    )
+    handlers: Any = {ApiError: refuse, 404: door.not_found, 405: door.method_not_allowed}
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(RequestIds), cors],
+        exception_handlers=handlers,
+        lifespan=lifespan,
+    )
+
+
+def readiness(held: Held) -> Callable[[Request], Awaitable[Response]]:
+    """Answers whether this process can work, through the same pool as the work."""
+
+    async def ready(_: Request) -> Response:
+        try:
+            await held.services.pool.fetchval("SELECT 1", timeout=2)
+        except Exception:  # noqa: BLE001 - whatever the cause, we are not ready
+            return JSONResponse({"status": "down", "postgres": "down"}, 503)
+        redis = await held.services.nudges.reachable()
+        return JSONResponse({"status": "ok" if redis else "degraded", "redis": "ok" if redis else "down"})
+
+    return ready
+
+
+@asynccontextmanager
+async def hold(
+    settings: Settings, keys: Keys, passwords: Passwords | None
+) -> AsyncIterator[Services]:
+    """Opens what a process holds for its whole life, and closes it in the end."""
+    assert settings.app_url is not None  # noqa: S101 - filled in before
+    assert settings.redis_url is not None  # noqa: S101
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(database.connect(settings.app_url))
+        redis: Any = Redis.from_url(settings.redis_url, socket_connect_timeout=1)
+        stack.push_async_callback(redis.aclose)
+        feed = Feed(pool, redis)
+        feed.start()
+        stack.push_async_callback(feed.close)
+        passwords = passwords or Passwords()
+        stack.callback(passwords.close)
+        chosen = {
+            key: networks.configure(key, settings.environment, settings.origin)
+            for key in networks.enabled(settings.environment, embedded=settings.embedded)
+        }
+        for network in chosen.values():
+            stack.push_async_callback(network.close)
+        yield Services(
+            settings, keys, pool, Nudges(redis), chosen, passwords, Sessions(keys, pool), feed
+        )

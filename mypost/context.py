@@ -1,0 +1,241 @@
+"""Who is calling, what he may reach, and what happens after his change has committed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from uuid import UUID
+
+import asyncpg
+from aiodataloader import DataLoader
+from tortoise.models import Model
+
+from mypost import ids
+from mypost.errors import Forbidden, NotFound, Unauthorized
+from mypost.feed import Feed
+from mypost.crypto import Keys
+from mypost.models.base import Db
+from mypost.models.database import transaction
+from mypost.models.paging import Listing, Page, Slice, page
+from mypost.models.relations import Relation, loader
+from mypost.networks import Network
+from mypost.nudges import Nudges
+from mypost.permissions import Permission
+from mypost.settings import Settings
+from mypost.tokens import Passwords, Sessions
+from mypost.viewer import Membership, Viewer
+
+M = TypeVar("M", bound=Model)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a process holds for its whole life; every context shares it."""
+
+    settings: Settings
+    keys: Keys
+    pool: asyncpg.Pool
+    nudges: Nudges
+    networks: Mapping[str, Network]
+    passwords: Passwords
+    sessions: Sessions
+    feed: Feed
+
+
+@dataclass(slots=True)
+class Caller:
+    """What the transport knows of a request, and what it will send back besides the answer."""
+
+    request_id: str
+    ip: str | None = None
+    refresh_cookie: str | None = None
+    trusted_origin: bool = False
+    cookies: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+
+class Context:
+    """One operation's view of the world; `db` is the one way to a connection."""
+
+    def __init__(
+        self,
+        services: Services,
+        caller: Caller,
+        viewer: Viewer | None,
+        connection: asyncpg.Connection | None = None,
+    ) -> None:
+        self.services = services
+        self.caller = caller
+        self._viewer = viewer
+        self.db = Db(services.pool, connection)
+        self.effects: list[tuple[str, tuple[Any, ...]]] = []
+        self._loaders: dict[Relation[Any], DataLoader[UUID, Any]] = {}
+        self._entered: list[UUID] = []
+
+    @property
+    def keys(self) -> Keys:
+        """The keys of this installation."""
+        return self.services.keys
+
+    @property
+    def signed_in(self) -> bool:
+        """Whether somebody is calling."""
+        return self._viewer is not None
+
+    @property
+    def viewer(self) -> Viewer:
+        """The caller; raises Unauthorized when nobody is signed in."""
+        if self._viewer is None:
+            raise Unauthorized
+        return self._viewer
+
+    def fresh(self) -> "Context":
+        """The same caller with empty loaders: one per operation, one per subscription event."""
+        return Context(self.services, self.caller, self._viewer)
+
+    def scope(self, permission: Permission | None = None) -> list[UUID]:
+        """The workspaces statements may reach."""
+        return [*self.viewer.scope(permission), *self._entered]
+
+    def load(self, relation: Relation[M], parent: Any) -> asyncio.Future[Any]:
+        """Loads what a relation leads to from this row, batched with its siblings."""
+        if relation not in self._loaders:
+            self._loaders[relation] = loader(relation, self.db, self.scope())
+        return self._loaders[relation].load(getattr(parent, relation.parent_key))
+
+    async def find(self, relation: Relation[M], id: UUID, *, lock: bool = False) -> M | None:
+        """Reads one row the viewer may see, or None; `lock` holds it until commit."""
+        sql = relation.sql + (" FOR NO KEY UPDATE" if lock else "")
+        return await self.db.row(relation.model, sql, self.scope(), [id])
+
+    async def get(
+        self,
+        relation: Relation[M],
+        id: UUID | None,
+        noun: str,
+        permission: Permission | None = None,
+        *,
+        lock: bool = False,
+    ) -> M:
+        """Fetches and authorises in one step: NotFound when foreign, Forbidden without the right."""
+        row = None if id is None else await self.find(relation, id, lock=lock)
+        if row is None and id is not None and await self._look_again():
+            row = await self.find(relation, id, lock=lock)
+        if row is None:
+            raise NotFound(noun)
+        if permission is not None:
+            self.demand(permission, row)
+        return row
+
+    async def _look_again(self) -> bool:
+        """Reads the memberships afresh: a cache may refuse nobody who has just joined."""
+        known = self.viewer
+        found = await self.services.sessions.holder(known.session_id, fresh=True)
+        if found is None or found.memberships.keys() == known.memberships.keys():
+            return False
+        self._viewer = found
+        if self.db.connection is not None:
+            await self.set_scope()
+        return True
+
+    async def _follow(self, inside: "Context") -> None:
+        """Takes over what a committed change made of the viewer: signed in, or in a new workspace."""
+        self._viewer = inside._viewer  # noqa: SLF001 - its own kind
+        if inside._entered and self._viewer is not None:  # noqa: SLF001
+            session = self._viewer.session_id
+            self._viewer = await self.services.sessions.holder(session, fresh=True)
+
+    def member(self, row: Any) -> Membership:
+        """The viewer's membership in the workspace of a row."""
+        tag = ids.tag_of(row.id)
+        workspace = row.id if tag is ids.Tag.WORKSPACE else row.workspace_id
+        return self.viewer.memberships[workspace]
+
+    def demand(self, permission: Permission, row: Any) -> None:
+        """Raises Forbidden unless the viewer holds the permission where this row lives."""
+        member = self.member(row)
+        own = getattr(row, "created_by", None) == self.viewer.id
+        if permission not in member.permissions:
+            raise Forbidden(permission)
+        if permission is Permission.POSTS_EDIT and member.own_posts_only and not own:
+            raise Forbidden(message="This role edits its own posts only")
+
+    async def page(
+        self,
+        listing: Listing[M],
+        slice_: Slice,
+        parent: UUID | None = None,
+        filters: Mapping[str, Any] | None = None,
+    ) -> Page[M]:
+        """Reads one page of a listing in the viewer's scope."""
+        return await page(
+            self.db,
+            self.keys,
+            listing,
+            self.scope(),
+            slice_,
+            parent=parent,
+            viewer=self.viewer.id,
+            filters=filters,
+        )
+
+    async def enter(self, workspace_id: UUID) -> None:
+        """Adds a workspace made in this transaction to its scope."""
+        self._entered.append(workspace_id)
+        await self.set_scope()
+
+    async def set_scope(self) -> None:
+        """Tells row security which workspaces this transaction may touch."""
+        scope = self.scope() if self._viewer is not None else self._entered
+        await self.db.value("SELECT set_config('mypost.ws', $1::uuid[]::text, true)", scope)
+
+    def become(self, viewer: Viewer) -> None:
+        """Makes a person who has just signed in the viewer of this operation."""
+        self._viewer = viewer
+
+    def after_commit(self, name: str, *args: Any) -> None:
+        """Remembers a nudge that goes out once the change has committed."""
+        self.effects.append((name, args))
+
+    async def release(self) -> None:
+        """Sends the remembered nudges; loaders forget what they read before the commit."""
+        effects, self.effects = self.effects, []
+        self._loaders.clear()
+        for name, args in effects:
+            await self.services.nudges.send(name, *args)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator["Context"]:
+        """Opens a transaction that row security lets into the viewer's workspaces."""
+        async with transaction() as connection:
+            inside = self._inside(connection)
+            await inside.set_scope()
+            yield inside
+        await self._follow(inside)
+
+    def _inside(self, connection: asyncpg.Connection) -> "Context":
+        """This operation inside a transaction."""
+        child = Context(self.services, self.caller, self._viewer, connection)
+        child.effects = self.effects
+        return child
+
+    async def audit(
+        self, action: str, row: Any, workspace_id: UUID | None = None, **metadata: Any
+    ) -> None:
+        """Records who did what, in the transaction of the change."""
+        tag = ids.tag_of(row.id)
+        workspace = workspace_id or (row.id if tag is ids.Tag.WORKSPACE else row.workspace_id)
+        await self.db.run(
+            "INSERT INTO audit_events (id, workspace_id, action, user_id, actor_type,"
+            " resource_type, resource_id, metadata, ip, request_id)"
+            " VALUES ($1, $2, $3, $4, 'user', $5, $6, $7, $8, $9)",
+            ids.new(ids.Tag.AUDIT_EVENT),
+            workspace,
+            action,
+            self.viewer.id,
+            tag.name.lower() if tag else "object",
+            row.id,
+            metadata,
+            self.caller.ip,
+            self.caller.request_id,
+        )

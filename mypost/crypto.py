@@ -1,0 +1,106 @@
+"""One secret, four keys: signing, sealing cursors, hashing tokens, encrypting at rest."""
+
+import base64
+import hashlib
+import hmac
+import os
+import secrets
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+NONCE_BYTES = 12
+SECRET_BYTES = 32
+
+
+class Undecryptable(Exception):
+    """A ciphertext does not belong to this row, column or key."""
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The keys of this installation, all derived from one secret."""
+
+    secret: bytes
+
+    def _derive(self, purpose: str) -> bytes:
+        info = f"mypost/{purpose}/1".encode()
+        return HKDF(hashes.SHA256(), SECRET_BYTES, salt=None, info=info).derive(self.secret)
+
+    @cached_property
+    def signing(self) -> Ed25519PrivateKey:
+        """The private key of access tokens (RFC 8037)."""
+        return Ed25519PrivateKey.from_private_bytes(self._derive("access-token"))
+
+    @cached_property
+    def key_id(self) -> str:
+        """The `kid` of the signing key: a fingerprint of its public half."""
+        public = self.signing.public_key().public_bytes_raw()
+        return hashlib.sha256(public).hexdigest()[:16]
+
+    @cached_property
+    def _cipher(self) -> AESGCM:
+        return AESGCM(self._derive("at-rest"))
+
+    @cached_property
+    def _sealing(self) -> bytes:
+        return self._derive("cursor")
+
+    def encrypt(self, plain: bytes, workspace_id: UUID, row_id: UUID, column: str) -> bytes:
+        """Encrypts with AES-256-GCM, bound to one column of one row of one workspace."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, plain, _bound(workspace_id, row_id, column))
+
+    def decrypt(self, stored: bytes, workspace_id: UUID, row_id: UUID, column: str) -> bytes:
+        """Opens what `encrypt` made; raises Undecryptable for any other row, column or key."""
+        nonce, body = stored[:NONCE_BYTES], stored[NONCE_BYTES:]
+        try:
+            return self._cipher.decrypt(nonce, body, _bound(workspace_id, row_id, column))
+        except InvalidTag as error:
+            raise Undecryptable("the ciphertext does not belong here") from error
+
+    def seal(self, message: bytes) -> bytes:
+        """Computes the 16-byte MAC that seals a cursor."""
+        return hmac.new(self._sealing, message, hashlib.sha256).digest()[:16]
+
+
+def _bound(workspace_id: UUID, row_id: UUID, column: str) -> bytes:
+    return workspace_id.bytes + row_id.bytes + column.encode()
+
+
+def load(secret: str | None, data_dir: Path) -> Keys:
+    """Takes the secret from settings, or from `data_dir/secret`, made on first start.
+
+    Raises ValueError when the secret is shorter than 32 bytes.
+    """
+    if secret:
+        return Keys(_decode(secret))
+    path = data_dir / "secret"
+    if not path.exists():
+        data_dir.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_hex(SECRET_BYTES))
+    return Keys(_decode(path.read_text().strip()))
+
+
+def _decode(text: str) -> bytes:
+    try:
+        raw = bytes.fromhex(text)
+    except ValueError:
+        raw = base64.b64decode(text)
+    if len(raw) < SECRET_BYTES:
+        raise ValueError("MYPOST_SECRET must hold at least 32 bytes, as hex or base64")
+    return raw
+
+
+def digest(token: str) -> bytes:
+    """Hashes an opaque token for storage: 256 random bits need no salt."""
+    return hashlib.sha256(token.encode()).digest()

@@ -1,0 +1,138 @@
+"""Documents, parsed and validated once per text.
+
+The cache is keyed by the text itself: hashing a syntax tree costs more than a small query.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionSetNode,
+    parse,
+    validate,
+)
+
+MAX_TOKENS = 2000
+MAX_DEPTH = 15
+MAX_ALIASES = 50
+MAX_ROOT_FIELDS = 20
+MAX_MUTATIONS = 5
+MAX_CACHED = 1000
+MAX_CACHED_BYTES = 8 * 1024 * 1024
+MAX_ERRORS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A document ready to run, or the reasons why it cannot."""
+
+    text: str
+    document: DocumentNode | None
+    errors: list[GraphQLError]
+
+    def operation(self, name: str | None) -> OperationDefinitionNode:
+        """Chooses the operation to run (GraphQL §6.1); raises GraphQLError."""
+        assert self.document is not None  # noqa: S101 - callers look at errors first
+        every = [d for d in self.document.definitions if isinstance(d, OperationDefinitionNode)]
+        if name is None:
+            if len(every) != 1:
+                raise GraphQLError("Name one of the operations in operationName")
+            return every[0]
+        for operation in every:
+            if operation.name and operation.name.value == name:
+                return operation
+        raise GraphQLError(f"There is no operation named {name}")
+
+
+class Documents:
+    """Parses, limits and validates documents, remembering the outcome by text."""
+
+    def __init__(self, schema: GraphQLSchema) -> None:
+        self.schema = schema
+        self._cache: OrderedDict[str, Prepared] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, text: str) -> Prepared:
+        """Answers the prepared document of a text."""
+        known = self._cache.get(text)
+        if known is not None:
+            self._cache.move_to_end(text)
+            return known
+        prepared = self._prepare(text)
+        self._remember(prepared)
+        return prepared
+
+    def _remember(self, prepared: Prepared) -> None:
+        self._cache[prepared.text] = prepared
+        self._bytes += len(prepared.text)
+        while len(self._cache) > MAX_CACHED or self._bytes > MAX_CACHED_BYTES:
+            _, gone = self._cache.popitem(last=False)
+            self._bytes -= len(gone.text)
+
+    def _prepare(self, text: str) -> Prepared:
+        try:
+            document = parse(text, max_tokens=MAX_TOKENS)
+            check_limits(document)
+        except GraphQLError as error:
+            return Prepared(text, None, [error])
+        except RecursionError:
+            return Prepared(text, None, [GraphQLError("The document is nested too deeply")])
+        errors = validate(self.schema, document, max_errors=MAX_ERRORS)
+        return Prepared(text, None if errors else document, errors)
+
+
+def check_limits(document: DocumentNode) -> None:
+    """Refuses what is too deep or too wide, before validation spends time on it."""
+    fragments = {
+        d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
+    }
+    for operation in document.definitions:
+        if isinstance(operation, OperationDefinitionNode):
+            mutation = operation.operation is OperationType.MUTATION
+            roots = len(operation.selection_set.selections)
+            if roots > (MAX_MUTATIONS if mutation else MAX_ROOT_FIELDS):
+                raise GraphQLError(f"{roots} root fields are too many", operation)
+            _Walk(fragments).visit(operation.selection_set, 1, ())
+
+
+class _Walk:
+    """Counts aliases and depth through fragments; a fragment is entered once per depth."""
+
+    def __init__(self, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
+        self.fragments = fragments
+        self.aliases = 0
+        self.entered: set[tuple[str, int]] = set()
+
+    def visit(self, selected: SelectionSetNode, depth: int, path: tuple[str, ...]) -> None:
+        if depth > MAX_DEPTH:
+            raise GraphQLError(f"The document is deeper than {MAX_DEPTH} levels", selected)
+        for node in selected.selections:
+            if isinstance(node, FieldNode):
+                self._count(node)
+                inner: SelectionSetNode | None = node.selection_set
+                if inner is not None:
+                    self.visit(inner, depth + 1, path)
+            elif hasattr(node, "selection_set"):
+                self.visit(node.selection_set, depth, path)
+            else:
+                self._fragment(node.name.value, depth, path)  # type: ignore[attr-defined]
+
+    def _count(self, node: FieldNode) -> None:
+        self.aliases += node.alias is not None
+        if self.aliases > MAX_ALIASES:
+            raise GraphQLError(f"More than {MAX_ALIASES} aliases are too many", node)
+
+    def _fragment(self, name: str, depth: int, path: tuple[str, ...]) -> None:
+        # A cycle or an unknown name is validation's to report, with its place.
+        if name in path or name not in self.fragments or (name, depth) in self.entered:
+            return
+        self.entered.add((name, depth))
+        self.visit(self.fragments[name].selection_set, depth, (*path, name))

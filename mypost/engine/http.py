@@ -1,0 +1,131 @@
+"""GraphQL over HTTP: one POST, one JSON answer (graphql-over-http draft)."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from graphql import ExecutionResult, GraphQLError, GraphQLSchema
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mypost.engine.documents import Documents
+from mypost.engine.execute import execute
+
+MAX_BODY = 256 * 1024
+MODERN = "application/graphql-response+json"
+PLAIN = "application/json"
+
+Spell = Callable[[GraphQLError, Any], dict[str, Any]]
+MakeContext = Callable[[Request], Awaitable[Any]]
+Finish = Callable[[Response, Any], None]
+
+
+class Unreadable(Exception):
+    """The request cannot be read as GraphQL; carries the HTTP status."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request asks for."""
+
+    query: str
+    variables: dict[str, Any] | None
+    operation_name: str | None
+
+
+async def body(request: Request, most: int = MAX_BODY) -> bytes:
+    """Reads a body, counting: a declared length is not to be trusted."""
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > most:
+            raise Unreadable(413, f"A body may have at most {most} bytes")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def read(raw: bytes) -> Asked:
+    """Reads the JSON parameters; raises Unreadable."""
+    try:
+        given = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise Unreadable(400, "The body is not JSON") from error
+    if not isinstance(given, dict):
+        raise Unreadable(400, "The body is not a JSON object")
+    query, variables = given.get("query"), given.get("variables")
+    name = given.get("operationName")
+    if not isinstance(query, str):
+        raise Unreadable(400, "`query` must be a string")
+    if variables is not None and not isinstance(variables, dict):
+        raise Unreadable(400, "`variables` must be an object")
+    if name is not None and not isinstance(name, str):
+        raise Unreadable(400, "`operationName` must be a string")
+    if not isinstance(given.get("extensions", {}) or {}, dict):
+        raise Unreadable(400, "`extensions` must be an object")
+    return Asked(query, variables, name or None)
+
+
+class Endpoint:
+    """Answers POST requests on one path."""
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        documents: Documents,
+        make_context: MakeContext,
+        spell: Spell,
+        finish: Finish,
+    ) -> None:
+        self.schema = schema
+        self.documents = documents
+        self.make_context = make_context
+        self.spell = spell
+        self.finish = finish
+
+    async def answer(self, request: Request) -> Response:
+        """Reads, runs and spells one operation."""
+        modern = MODERN in request.headers.get("accept", "")
+        try:
+            asked = await self._asked(request)
+        except Unreadable as error:
+            return self._refuse(request, error, modern=modern)
+        context = await self.make_context(request)
+        prepared = self.documents.get(asked.query)
+        result = await execute(
+            self.schema, prepared, asked.variables, context, asked.operation_name
+        )
+        answer = spelled(result, self.spell, context)
+        status = 400 if modern and "data" not in answer else 200
+        response = _json(answer, status, modern=modern)
+        self.finish(response, context)
+        return response
+
+    async def _asked(self, request: Request) -> Asked:
+        kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+        if kind != PLAIN:
+            raise Unreadable(415, "Send application/json")
+        return read(await body(request))
+
+    def _refuse(self, request: Request, error: Unreadable, *, modern: bool) -> Response:
+        answer = {"errors": [self.spell(GraphQLError(str(error)), request)]}
+        return _json(answer, error.status, modern=modern)
+
+
+def spelled(result: ExecutionResult, spell: Spell, context: Any) -> dict[str, Any]:
+    """Spells a result; `data` is left out when execution never began."""
+    if not result.errors:
+        return {"data": result.data}
+    errors = [spell(error, context) for error in result.errors]
+    if result.data is None and not any(error.path for error in result.errors):
+        return {"errors": errors}
+    return {"errors": errors, "data": result.data}
+
+
+def _json(answer: dict[str, Any], status: int, *, modern: bool) -> Response:
+    media = f"{MODERN if modern else PLAIN}; charset=utf-8"
+    return Response(orjson.dumps(answer), status, headers={"content-type": media})

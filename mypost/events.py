@@ -1,0 +1,55 @@
+"""The catalogue of what happens, where it is said, and how background work is asked for."""
+
+from enum import StrEnum
+from typing import Any, Protocol
+
+from redis.exceptions import RedisError
+
+WAKE_CHANNEL = "mypost:wake"
+STREAM = "mypost:events:{}"
+
+
+class EventType(StrEnum):
+    """Every event type; the database writes those of posts, targets and accounts."""
+
+    POST_APPROVED = "post.approved"
+    POST_CANCELLED = "post.cancelled"
+    POST_FAILED = "post.failed"
+    POST_NEEDS_CONFIRMATION = "post.needs_confirmation"
+    POST_PARTIALLY_PUBLISHED = "post.partially_published"
+    POST_PENDING_APPROVAL = "post.pending_approval"
+    POST_PUBLISHED = "post.published"
+    POST_PUBLISHING = "post.publishing"
+    POST_REJECTED = "post.rejected"
+    POST_SCHEDULED = "post.scheduled"
+    TARGET_CANCELLED = "target.cancelled"
+    TARGET_FAILED = "target.failed"
+    TARGET_NEEDS_CONFIRMATION = "target.needs_confirmation"
+    TARGET_PENDING = "target.pending"
+    TARGET_PUBLISHED = "target.published"
+    TARGET_PUBLISHING = "target.publishing"
+    TARGET_SCHEDULED = "target.scheduled"
+    TARGET_UNKNOWN = "target.unknown"
+    ACCOUNT_CONNECTED = "account.connected"
+    ACCOUNT_DISCONNECTED = "account.disconnected"
+    ACCOUNT_EXPIRING = "account.expiring"
+    ACCOUNT_NEEDS_REAUTH = "account.needs_reauth"
+
+
+class Queue(Protocol):
+    """What takes jobs: arq's Redis client."""
+
+    async def enqueue_job(self, function: str, *args: Any) -> Any:
+        """Queues one call of a job."""
+
+
+async def nudge(pool: Queue, name: str, *args: str | int) -> bool:
+    """Asks for a job by name; False when Redis is away, which only delays the work.
+
+    Every job is a row first and may run twice; a sweep asks again for what was not heard.
+    """
+    try:
+        await pool.enqueue_job(name, *args)
+    except (RedisError, OSError):
+        return False
+    return True

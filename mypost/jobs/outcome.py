@@ -1,0 +1,171 @@
+"""From a network's answer to a target's next state, and the facts the database asks for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+
+from mypost import clock
+from mypost.crypto import Keys, Undecryptable
+from mypost.models.lanes import Facts, Sending
+from mypost.networks import (
+    Answer,
+    Draft,
+    Expired,
+    Grant,
+    NotSent,
+    Pending,
+    Published,
+    RateLimited,
+    Rejected,
+    Unknown,
+)
+
+LONGEST_BACKOFF = 60
+LONGEST_PAUSE = 86_400
+LONGEST_ID = 300
+LONGEST_URL = 2000
+LONGEST_MESSAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """Where a target goes next, and why."""
+
+    to: str
+    facts: Facts
+
+
+def draft(sending: Sending) -> Draft:
+    """Makes the draft; a resend makes the same one, as the time is when it was due."""
+    return Draft(key=str(sending.dispatch_key), text=sending.content, created_at=sending.due_at)
+
+
+def grant(keys: Keys, sending: Sending) -> Grant | None:
+    """Opens the account's grant, or answers None when there is none we can open."""
+    if sending.grant_cipher is None:
+        return None
+    try:
+        plain = keys.decrypt(
+            sending.grant_cipher, sending.workspace_id, sending.account_id, "grant"
+        )
+    except Undecryptable:
+        return None
+    stored = orjson.loads(plain)
+    ends = stored.get("expiresAt")
+    return Grant(stored["secrets"], datetime.fromisoformat(ends) if ends else None)
+
+
+def backoff(attempts: int) -> timedelta:
+    """Answers the pause after so many attempts: 2, 4, 8 … 60 seconds."""
+    return timedelta(seconds=min(LONGEST_BACKOFF, 2 ** min(attempts, 10)))
+
+
+def error(
+    category: str, source: str, message: str, *, retryable: bool = False, code: str | None = None
+) -> dict[str, Any]:
+    """Spells the error people read at the target."""
+    return {
+        "category": _clean(category, 40),
+        "source": source,
+        "retryable": retryable,
+        "message": _clean(message, LONGEST_MESSAGE),
+        "networkCode": None if code is None else _clean(code, 100),
+    }
+
+
+def _clean(text: str, longest: int) -> str:
+    # A network may answer anything; PostgreSQL stores neither NUL nor half of a surrogate pair.
+    return text.replace("\0", "").encode(errors="replace").decode()[:longest]
+
+
+def settled_at(sending: Sending, timeout: float, settle: float) -> datetime:
+    """Answers when a reading that finds nothing begins to prove that nothing went out."""
+    return sending.sent_at + timedelta(seconds=timeout + settle)
+
+
+def held(reason: str, pause: timedelta, said: Mapping[str, Any]) -> Transition:
+    """Returns the target to its lane and holds the lane: nothing was accepted."""
+    facts = Facts(
+        proof="definite_rejection",
+        retry_at=clock.now() + pause,
+        hold_reason=reason,
+        error=said,
+    )
+    return Transition("scheduled", facts)
+
+
+def withheld() -> Transition:
+    """Returns a target whose send was not even tried."""
+    return Transition("scheduled", Facts(proof="definite_rejection"))
+
+
+def published(answer: Published, proof: str) -> Transition:
+    """Records the live post and what names it."""
+    url = answer.external_url if len(answer.external_url) <= LONGEST_URL else ""
+    facts = Facts(proof=proof, external_id=answer.external_id, external_url=url)
+    return Transition("published", facts)
+
+
+def unknown(message: str, check_at: datetime) -> Transition:
+    """Records that nobody knows, and when to look."""
+    said = error("unknown", "platform", message)
+    return Transition("unknown", Facts(error=said, check_at=max(check_at, clock.now())))
+
+
+def needs_confirmation(message: str) -> Transition:
+    """Leaves the question to a person, with the evidence."""
+    said = error("unknown", "platform", message, retryable=True)
+    return Transition("needs_confirmation", Facts(error=said))
+
+
+def expired(message: str) -> Transition:
+    """Fails the target, asks for a new grant and holds the lane until there is one."""
+    facts = Facts(
+        proof="definite_rejection",
+        error=error("auth_expired", "user", message),
+        account_status="needs_reauth",
+        hold_reason="needs_reauth",
+    )
+    return Transition("failed", facts)
+
+
+def rejected(answer: Rejected, attempts: int) -> Transition:
+    """Fails the target, or tries again later when the network says that helps."""
+    said = error(
+        answer.category,
+        "platform",
+        answer.message,
+        retryable=answer.retryable,
+        code=answer.network_code,
+    )
+    if answer.retryable:
+        return held("network_refused", backoff(attempts), said)
+    return Transition("failed", Facts(proof="definite_rejection", error=said))
+
+
+def transition(  # noqa: PLR0911 - one per answer
+    answer: Answer, sending: Sending, check_at: datetime
+) -> Transition:
+    """Maps an answer to the transition it proves."""
+    match answer:
+        case Published():
+            return published(answer, "remote_id")
+        case Pending():
+            return Transition("confirming", Facts(proof="handle"))
+        case RateLimited(seconds):
+            pause = min(max(seconds, 0.0), LONGEST_PAUSE)
+            message = f"The network asks for a pause of {pause:.0f} seconds"
+            said = error("rate_limited", "platform", message, retryable=True)
+            return held("rate_limited", timedelta(seconds=pause), said)
+        case NotSent(message):
+            said = error("network_error", "platform", message, retryable=True)
+            return held("network_unreachable", backoff(sending.attempts), said)
+        case Rejected():
+            return rejected(answer, sending.attempts)
+        case Expired(message):
+            return expired(message)
+        case Unknown(message):
+            return unknown(message, check_at)

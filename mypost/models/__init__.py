@@ -1,0 +1,24 @@
+"""Rows and the rules that hold whatever the door."""
+
+from mypost.models.accounts import Account, Connection
+from mypost.models.audit import AuditEvent
+from mypost.models.brands import Brand
+from mypost.models.posts import Post, PostTag, Target
+from mypost.models.users import Member, RefreshToken, Role, Session, User
+from mypost.models.workspaces import Workspace
+
+__all__ = [
+    "Account",
+    "AuditEvent",
+    "Brand",
+    "Connection",
+    "Member",
+    "Post",
+    "PostTag",
+    "RefreshToken",
+    "Role",
+    "Session",
+    "Target",
+    "User",
+    "Workspace",
+]

@@ -1,0 +1,196 @@
+"""Connected profiles on networks, and the attempts to connect them."""
+
+from uuid import UUID
+
+import orjson
+from tortoise import fields
+from tortoise.contrib.postgres.fields import ArrayField
+from tortoise.fields import Now
+from tortoise.models import Model
+
+from mypost import ids
+from mypost.crypto import Keys
+from mypost.errors import IllegalState, invalid
+from mypost.models.base import Db
+from mypost.models.paging import Listing
+from mypost.models.relations import Relation
+from mypost.networks import Grant, Profile
+
+
+class Account(Model):
+    """One connected profile or page on a network; its tokens are encrypted at rest."""
+
+    id = fields.UUIDField(primary_key=True)
+    workspace_id = fields.UUIDField()
+    brand_id = fields.UUIDField()
+    network = fields.CharField(32)
+    external_id = fields.CharField(200)
+    handle = fields.CharField(200)
+    name = fields.CharField(200)
+    profile_image_url = fields.CharField(2000, null=True)
+    status = fields.CharField(20, db_default="active")
+    scopes: ArrayField = ArrayField("text", db_default=[])
+    last_error = fields.CharField(500, null=True)
+    grant_cipher = fields.BinaryField(null=True)
+    grant_version = fields.IntField(db_default=1)
+    token_expires_at = fields.DatetimeField(null=True)
+    created_at = fields.DatetimeField(db_default=Now())
+    updated_at = fields.DatetimeField(db_default=Now())
+
+    class Meta:
+        """A network's account is connected once in a workspace."""
+
+        table = "accounts"
+        unique_together = (("workspace_id", "network", "external_id"),)
+
+
+class Connection(Model):
+    """One attempt to connect or reconnect an account; ends after ten minutes."""
+
+    id = fields.UUIDField(primary_key=True)
+    workspace_id = fields.UUIDField()
+    brand_id = fields.UUIDField()
+    account_id = fields.UUIDField(null=True)
+    network = fields.CharField(32)
+    kind = fields.CharField(20)
+    state = fields.CharField(64)
+    status = fields.CharField(20, db_default="pending")
+    error = fields.CharField(500, null=True)
+    created_by = fields.UUIDField()
+    created_at = fields.DatetimeField(db_default=Now())
+    expires_at = fields.DatetimeField()
+
+    class Meta:
+        """`state` is single use."""
+
+        table = "connections"
+
+
+COLUMNS = (
+    "id, workspace_id, brand_id, network, external_id, handle, name, profile_image_url, status,"
+    " scopes, last_error, token_expires_at, created_at, updated_at"
+)
+BY_ID = Relation(Account, "accounts", "id", "id", columns=COLUMNS, one=True)
+OF_TARGET = Relation(Account, "accounts", "account_id", "id", columns=COLUMNS, one=True)
+OF_CONNECTION = Relation(Account, "accounts", "account_id", "id", columns=COLUMNS)
+BY_BRAND = Listing("accounts", Account, "accounts", parent_key="brand_id", columns=COLUMNS)
+CONNECTION_BY_ID = Relation(Connection, "connections", "id", "id", one=True)
+
+
+async def by_ids(db: Db, scope: list[UUID], account_ids: list[UUID]) -> list[Account]:
+    """Reads the accounts with these ids that are in scope."""
+    return await db.rows(Account, BY_ID.sql, scope, account_ids)
+
+
+GRANT_COLUMN = "grant"
+
+
+def seal_grant(keys: Keys, workspace_id: UUID, account_id: UUID, grant: Grant) -> bytes:
+    """Encrypts an account's tokens, bound to its row."""
+    expires = grant.expires_at.isoformat() if grant.expires_at else None
+    plain = orjson.dumps({"secrets": dict(grant.secrets), "expiresAt": expires})
+    return keys.encrypt(plain, workspace_id, account_id, GRANT_COLUMN)
+
+
+async def keep(db: Db, keys: Keys, connection: Connection, profile: Profile) -> UUID:
+    """Stores what a network told of an account: a new row, or the row that account had before.
+
+    Raises Invalid when another account answered a reconnect, or another brand holds this one.
+    """
+    row = await db.record(
+        "SELECT id, brand_id FROM accounts WHERE workspace_id = $1 AND network = $2"
+        " AND external_id = $3 FOR NO KEY UPDATE",
+        connection.workspace_id,
+        connection.network,
+        profile.external_id,
+    )
+    if connection.account_id is not None and (row is None or row.id != connection.account_id):
+        raise invalid("credentials", "These belong to another account than the one to reconnect")
+    if row is not None and row.brand_id != connection.brand_id:
+        raise invalid("credentials", "Another brand of this workspace has this account")
+    id = row.id if row else ids.new(ids.Tag.ACCOUNT)
+    facts = (
+        profile.handle,
+        profile.name,
+        profile.profile_image_url,
+        list(profile.scopes),
+        seal_grant(keys, connection.workspace_id, id, profile.grant),
+        profile.token_expires_at,
+    )
+    if row is None:
+        await db.run(
+            "INSERT INTO accounts (id, workspace_id, brand_id, network, external_id, handle, name,"
+            " profile_image_url, scopes, grant_cipher, token_expires_at)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            id,
+            connection.workspace_id,
+            connection.brand_id,
+            connection.network,
+            profile.external_id,
+            *facts,
+        )
+    else:
+        await db.value("SELECT lock_account($1)", id)
+        await db.run(
+            "UPDATE accounts SET handle = $2, name = $3, profile_image_url = $4, scopes = $5,"
+            " grant_cipher = $6, grant_version = grant_version + 1, token_expires_at = $7,"
+            " status = 'active', last_error = NULL, updated_at = mypost_now() WHERE id = $1",
+            id,
+            *facts,
+        )
+    return id
+
+
+async def let_go(db: Db, account_id: UUID) -> None:
+    """Wipes an account's tokens and cancels what waits for it; what was sent keeps its history."""
+    await db.value("SELECT lock_account($1)", account_id)
+    await db.run(
+        "UPDATE targets SET state = 'cancelled', fence = fence + 1, lease_owner = NULL,"
+        " lease_until = NULL, error = $2 WHERE account_id = $1 AND NOT removed"
+        " AND state IN ('pending', 'scheduled', 'claimed')",
+        account_id,
+        {
+            "category": "account_issue",
+            "source": "user",
+            "retryable": False,
+            "message": "The account was disconnected",
+        },
+    )
+    await db.run(
+        "UPDATE accounts SET status = 'disconnected', grant_cipher = NULL,"
+        " token_expires_at = NULL, updated_at = mypost_now() WHERE id = $1",
+        account_id,
+    )
+
+
+async def begin(db: Db, offer: Connection) -> None:
+    """Writes a new attempt to connect."""
+    await db.run(
+        "INSERT INTO connections (id, workspace_id, brand_id, account_id, network, kind, state,"
+        " created_by, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        offer.id,
+        offer.workspace_id,
+        offer.brand_id,
+        offer.account_id,
+        offer.network,
+        offer.kind,
+        offer.state,
+        offer.created_by,
+        offer.expires_at,
+    )
+
+
+async def finish(db: Db, connection: Connection) -> None:
+    """Ends an attempt once; raises IllegalState when another request has ended it."""
+    if not await db.run(
+        "UPDATE connections SET status = 'connected' WHERE id = $1 AND status = 'pending'",
+        connection.id,
+    ):
+        raise IllegalState("This connection has ended; start again")
+
+
+async def link(db: Db, connection: Connection, account_id: UUID) -> None:
+    """Notes which account an attempt has connected."""
+    await db.run(
+        "UPDATE connections SET account_id = $2 WHERE id = $1", connection.id, account_id
+    )

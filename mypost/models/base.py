@@ -1,0 +1,72 @@
+"""Rows, and the one way to run a statement inside a tenant scope."""
+
+from typing import Any, TypeVar, cast
+from uuid import UUID
+
+import asyncpg
+from tortoise.models import Model
+
+M = TypeVar("M", bound=Model)
+
+# The setting must be made before a policy reads it: OFFSET 0 keeps the planner from reordering.
+SCOPED = (
+    "SELECT r.* FROM (SELECT set_config('mypost.ws', $1::uuid[]::text, true) AS s OFFSET 0) x,"
+    " LATERAL ({}) r"
+)
+
+
+class Row(asyncpg.Record):  # type: ignore[misc]
+    """A database row whose columns read as attributes: the columns of its model, no behaviour."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+class Db:
+    """Runs statements for one viewer: `$1` of every scoped statement is the workspace array.
+
+    Outside a transaction a read is one statement on the pool that sets the scope itself;
+    inside one the gate has set it already.
+    """
+
+    __slots__ = ("connection", "pool")
+
+    def __init__(self, pool: asyncpg.Pool, connection: asyncpg.Connection | None = None) -> None:
+        self.pool = pool
+        self.connection = connection
+
+    async def rows(self, model: type[M], sql: str, scope: list[UUID], *args: object) -> list[M]:
+        """Reads rows in scope, typed as the model whose columns they carry."""
+        if self.connection is not None:
+            found = await self.connection.fetch(sql, scope, *args, record_class=Row)
+        else:
+            found = await self.pool.fetch(SCOPED.format(sql), scope, *args, record_class=Row)
+        return cast("list[M]", found)
+
+    async def row(self, model: type[M], sql: str, scope: list[UUID], *args: object) -> M | None:
+        """Reads one row in scope, or None."""
+        found = await self.rows(model, sql, scope, *args)
+        return found[0] if found else None
+
+    async def value(self, sql: str, *args: object) -> Any:
+        """Runs a statement that needs no scope: a definer function, or inside a transaction."""
+        return await (self.connection or self.pool).fetchval(sql, *args)
+
+    async def record(self, sql: str, *args: object) -> Any:
+        """Runs a statement that needs no scope and answers its first row, or None."""
+        return await (self.connection or self.pool).fetchrow(sql, *args, record_class=Row)
+
+    async def records(self, sql: str, *args: object) -> list[Any]:
+        """Runs a statement that needs no scope and answers all its rows."""
+        found = await (self.connection or self.pool).fetch(sql, *args, record_class=Row)
+        return cast("list[Any]", found)
+
+    async def run(self, sql: str, *args: object) -> int:
+        """Writes inside the gate's transaction and answers how many rows it touched."""
+        if self.connection is None:
+            raise RuntimeError("writes need the gate's transaction")
+        status = await self.connection.execute(sql, *args)
+        return int(status.rsplit(" ", 1)[-1]) if status[-1:].isdigit() else 0

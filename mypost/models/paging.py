@@ -1,0 +1,184 @@
+"""Keyset paging: sealed cursors over (sort value, id), never an offset."""
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+import orjson
+from tortoise.models import Model
+
+from mypost.crypto import Keys
+from mypost.errors import Fault, Invalid, invalid
+from mypost.models.base import Db
+from mypost.models.relations import TENANT
+
+M = TypeVar("M", bound=Model)
+MAX_PAGE = 100
+DEFAULT_PAGE = 50
+SEAL_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Listing(Generic[M]):
+    """A pageable list of one table, newest first, under a parent or for the viewer.
+
+    A filter maps its name to a predicate with one `{}` for its bound value.
+    """
+
+    name: str
+    model: type[M]
+    table: str
+    parent_key: str | None = None
+    where: str = "true"
+    scope: str = TENANT
+    columns: str = "*"
+    order: str = "created_at"
+    backward: bool = False
+    filters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[M]):
+    """A slice of a listing, and how to go on from it."""
+
+    rows: list[M]
+    has_next: bool
+    has_previous: bool
+    limit: int
+    cursor_of: Callable[[M], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What the caller asked for: `first`/`after`, or `last`/`before`."""
+
+    first: int | None = None
+    after: str | None = None
+    last: int | None = None
+    before: str | None = None
+
+    @property
+    def backward(self) -> bool:
+        """Whether the slice runs from the end."""
+        return self.last is not None or self.before is not None
+
+    @property
+    def limit(self) -> int:
+        """How many rows, 50 when nothing is said."""
+        size = self.last if self.backward else self.first
+        return DEFAULT_PAGE if size is None else size
+
+
+def check(slice_: Slice, listing: Listing[Any]) -> None:
+    """Refuses sizes outside 1-100 and a direction the listing does not offer."""
+    faults = []
+    for name, size in (("first", slice_.first), ("last", slice_.last)):
+        if size is not None and not 1 <= size <= MAX_PAGE:
+            faults.append(Fault((name,), f"Must be between 1 and {MAX_PAGE}"))
+    if slice_.backward and not listing.backward:
+        faults.append(Fault(("last",), "This list pages forward only"))
+    if slice_.backward and (slice_.first is not None or slice_.after is not None):
+        faults.append(Fault(("last",), "Use first with after, or last with before"))
+    if faults:
+        raise Invalid(faults)
+
+
+class Cursors:
+    """Seals and opens the cursors of one listing, one parent, one viewer and one filter."""
+
+    def __init__(self, keys: Keys, *bound: object) -> None:
+        self.keys = keys
+        self.bound = orjson.dumps(bound, default=str, option=orjson.OPT_SORT_KEYS)
+
+    def seal(self, at: datetime, id: UUID) -> str:
+        """Writes a position as text in `[A-Za-z0-9_-]`."""
+        body = orjson.dumps([at.isoformat(), str(id)])
+        raw = self.keys.seal(self.bound + body) + body
+        return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+    def open(self, cursor: str, name: str) -> tuple[datetime, UUID]:
+        """Reads a position; an altered, foreign or other-filter cursor is a fault at `name`."""
+        try:
+            raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+            seal, body = raw[:SEAL_BYTES], raw[SEAL_BYTES:]
+            if cursor != base64.urlsafe_b64encode(raw).decode().rstrip("="):
+                raise ValueError(cursor)
+            if seal != self.keys.seal(self.bound + body):
+                raise ValueError(cursor)
+            at, id = orjson.loads(body)
+            return datetime.fromisoformat(at), UUID(id)
+        except (ValueError, binascii.Error) as error:
+            raise invalid(name, "This cursor does not belong to this list") from error
+
+
+async def page(
+    db: Db,
+    keys: Keys,
+    listing: Listing[M],
+    scope: list[UUID],
+    slice_: Slice,
+    *,
+    parent: UUID | None = None,
+    viewer: UUID | None = None,
+    filters: Mapping[str, Any] | None = None,
+) -> Page[M]:
+    """Reads one page. Raises Invalid at `first`, `last`, `after` or `before`."""
+    check(slice_, listing)
+    chosen = {name: value for name, value in (filters or {}).items() if value is not None}
+    cursors = Cursors(keys, listing.name, parent, viewer, chosen)
+    sql, args = _statement(listing, slice_, cursors, parent, chosen)
+    rows = await db.rows(listing.model, sql, scope, *args)
+    more, rows = len(rows) > slice_.limit, rows[: slice_.limit]
+    if slice_.backward:
+        rows.reverse()
+    return Page(
+        rows=rows,
+        has_next=(slice_.before is not None) if slice_.backward else more,
+        has_previous=more if slice_.backward else (slice_.after is not None),
+        limit=slice_.limit,
+        cursor_of=lambda row: cursors.seal(row[listing.order], row["id"]),  # type: ignore[index]
+    )
+
+
+def _statement(
+    listing: Listing[Any],
+    slice_: Slice,
+    cursors: Cursors,
+    parent: UUID | None,
+    filters: Mapping[str, Any],
+) -> tuple[str, Sequence[Any]]:
+    args: list[Any] = []
+
+    def bind(value: Any, cast: str) -> str:
+        args.append(value)
+        return f"${len(args) + 1}::{cast}"
+
+    where = [listing.scope, listing.where]
+    if listing.parent_key:
+        where.append(f"{listing.parent_key} = {bind(parent, 'uuid')}")
+    for name, value in filters.items():
+        where.append(listing.filters[name].format(bind(value, _cast(value))))
+    position, name = (slice_.before, "before") if slice_.backward else (slice_.after, "after")
+    if position is not None:
+        at, id = cursors.open(position, name)
+        sign = ">" if slice_.backward else "<"
+        key = f"({bind(at, 'timestamptz')}, {bind(id, 'uuid')})"
+        where.append(f"({listing.order}, id) {sign} {key}")
+    direction = "ASC" if slice_.backward else "DESC"
+    sql = (
+        f"SELECT {listing.columns} FROM {listing.table} WHERE {' AND '.join(where)}"
+        f" ORDER BY {listing.order} {direction}, id {direction} LIMIT {slice_.limit + 1}"
+    )
+    return sql, args
+
+
+def _cast(value: Any) -> str:
+    if isinstance(value, list):
+        return "text[]"
+    if isinstance(value, datetime):
+        return "timestamptz"
+    return "uuid" if isinstance(value, UUID) else "text"

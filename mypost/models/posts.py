@@ -1,0 +1,285 @@
+"""Posts and their targets: columns, and what people may do to them.
+
+What the world did to a target is written by the dispatcher's functions and by triggers
+(`migrations/0003_publishing.sql`); a post's `phase` is derived, nobody writes it.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from tortoise import fields
+from tortoise.fields import Now
+from tortoise.models import Model
+
+from mypost import ids
+from mypost.errors import IllegalState, NotFound
+from mypost.models.base import Db
+from mypost.models.paging import Listing
+from mypost.models.relations import Relation
+
+
+class Post(Model):
+    """Content planned for one or more accounts."""
+
+    id = fields.UUIDField(primary_key=True)
+    workspace_id = fields.UUIDField()
+    brand_id = fields.UUIDField()
+    content = fields.TextField()
+    stage = fields.CharField(20, db_default="draft")
+    phase = fields.CharField(24, db_default="draft")
+    scheduled_at = fields.DatetimeField(null=True)
+    published_at = fields.DatetimeField(null=True)
+    version = fields.IntField(db_default=1)
+    created_by = fields.UUIDField()
+    scheduled_by = fields.UUIDField(null=True)
+    created_at = fields.DatetimeField(db_default=Now())
+    updated_at = fields.DatetimeField(db_default=Now())
+    deleted_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        """`stage` is what people decided; `phase` is what became of it."""
+
+        table = "posts"
+
+
+class PostTag(Model):
+    """A tag of a post: a row, because array filters lose their index under row security."""
+
+    id = fields.UUIDField(primary_key=True)
+    workspace_id = fields.UUIDField()
+    post_id = fields.UUIDField()
+    tag = fields.CharField(50)
+
+    class Meta:
+        """A post carries a tag once."""
+
+        table = "post_tags"
+        unique_together = (("post_id", "tag"),)
+
+
+class Target(Model):
+    """One post on one account: where it goes and how it went."""
+
+    id = fields.UUIDField(primary_key=True)
+    workspace_id = fields.UUIDField()
+    post_id = fields.UUIDField()
+    account_id = fields.UUIDField()
+    position = fields.IntField(db_default=0)
+    content = fields.TextField(null=True)
+    options = fields.JSONField[dict[str, object]](db_default={})
+    state = fields.CharField(20, db_default="pending")
+    removed = fields.BooleanField(db_default=False)
+    due_at = fields.DatetimeField(null=True)
+    fence = fields.BigIntField(db_default=0)
+    generation = fields.IntField(db_default=1)
+    dispatch_key = fields.UUIDField(unique=True)
+    attempts = fields.IntField(db_default=0)
+    lease_owner = fields.UUIDField(null=True)
+    lease_until = fields.DatetimeField(null=True)
+    sent_at = fields.DatetimeField(null=True)
+    check_at = fields.DatetimeField(null=True)
+    absent_reads = fields.IntField(db_default=0)
+    proof = fields.CharField(24, null=True)
+    proof_read_at = fields.DatetimeField(null=True)
+    next_attempt_at = fields.DatetimeField(null=True)
+    external_id = fields.CharField(300, null=True)
+    external_url = fields.CharField(2000, null=True)
+    published_at = fields.DatetimeField(null=True)
+    error = fields.JSONField[dict[str, object]](null=True)
+    created_at = fields.DatetimeField(db_default=Now())
+    updated_at = fields.DatetimeField(db_default=Now())
+
+    class Meta:
+        """A post goes to an account once (a partial unique index: not counting the cancelled)."""
+
+        table = "targets"
+
+
+ALIVE = "deleted_at IS NULL"
+BY_ID = Relation(Post, "posts", "id", "id", where=ALIVE, one=True)
+OF_TARGET = Relation(Post, "posts", "post_id", "id", one=True)
+BY_BRAND = Listing(
+    "posts",
+    Post,
+    "posts",
+    parent_key="brand_id",
+    where=ALIVE,
+    backward=True,
+    filters={
+        "phase": "phase = ANY ({})",
+        "status": "phase = ANY ({})",
+        "from": "scheduled_at >= {}",
+        "to": "scheduled_at < {}",
+        "account": "id IN (SELECT post_id FROM targets WHERE account_id = {} AND NOT removed)",
+        "tag": "id IN (SELECT post_id FROM post_tags WHERE tag = {})",
+    },
+)
+OF_EVENT = Relation(Post, "posts", "post_id", "id", one=True)
+TARGET_OF_EVENT = Relation(Target, "targets", "target_id", "id", one=True)
+# A removed target was never sent; a cancelled one of a live post says why it will not be.
+TARGETS = Relation(Target, "targets", "id", "post_id", order="position, id", where="NOT removed")
+TARGET_BY_ID = Relation(Target, "targets", "id", "id", where="NOT removed", one=True)
+TAGS = Relation(PostTag, "post_tags", "id", "post_id", order="tag")
+
+STATUS_OF_PHASE = {
+    "draft": "draft",
+    "pending_approval": "draft",
+    "approved": "draft",
+    "rejected": "draft",
+    "scheduled": "scheduled",
+    "publishing": "scheduled",
+    "published": "published",
+    "partially_published": "published",
+    "needs_confirmation": "failed",
+    "failed": "failed",
+}
+# The twin of the SQL function target_status().
+STATUS_OF_STATE = {"claimed": "scheduled", "sending": "publishing", "confirming": "publishing"}
+MOVABLE = ("pending", "scheduled", "claimed")
+
+
+def phases_of(statuses: list[str]) -> list[str]:
+    """The phases a set of statuses stands for."""
+    return [phase for phase, status in STATUS_OF_PHASE.items() if status in statuses]
+
+
+async def lock(db: Db, scope: list[UUID], id: UUID, more: Iterable[UUID] = ()) -> Post:
+    """Locks a post with its lanes and targets, in that order, and reads it again.
+
+    Raises IllegalState when its accounts changed between the locks: somebody else is editing it.
+    """
+    if not await db.value("SELECT lock_post($1, $2)", id, list(more)):
+        raise IllegalState("Somebody else is editing this post; try again")
+    post = await db.row(Post, BY_ID.sql, scope, [id])
+    if post is None:
+        raise NotFound("post")
+    return post
+
+
+async def write(
+    db: Db, id: UUID, workspace_id: UUID, brand_id: UUID, content: str, author: UUID
+) -> None:
+    """Writes a new draft."""
+    await db.run(
+        "INSERT INTO posts (id, workspace_id, brand_id, content, created_by)"
+        " VALUES ($1, $2, $3, $4, $5)",
+        id,
+        workspace_id,
+        brand_id,
+        content,
+        author,
+    )
+
+
+async def rewrite(db: Db, post: Post, content: str) -> None:
+    """Replaces a post's content; a target that is about to go out takes the new one."""
+    await db.run(
+        "UPDATE posts SET content = $2, version = version + 1, updated_at = mypost_now()"
+        " WHERE id = $1",
+        post.id,
+        content,
+    )
+
+
+async def accounts_of(db: Db, scope: list[UUID], post_id: UUID) -> list[UUID]:
+    """The accounts a post goes to, in its order."""
+    return [t.account_id for t in await targets(db, scope, post_id) if t.state != "cancelled"]
+
+
+async def targets(db: Db, scope: list[UUID], post_id: UUID) -> list[Target]:
+    """Reads the targets of a post that count, in their order."""
+    return await db.rows(Target, TARGETS.sql, scope, [post_id])
+
+
+async def aim(db: Db, post: Post, account_ids: list[UUID]) -> None:
+    """Makes the post go to exactly these accounts, in this order; nothing of it may be sent yet."""
+    await db.run(
+        "UPDATE targets SET removed = true, state = 'pending', due_at = NULL, fence = fence + 1,"
+        " lease_owner = NULL, lease_until = NULL"
+        " WHERE post_id = $1 AND NOT removed AND state = ANY ($2) AND account_id <> ALL ($3)",
+        post.id,
+        list(MOVABLE),
+        account_ids,
+    )
+    for position, account in enumerate(account_ids):
+        moved = await db.run(
+            "UPDATE targets SET position = $3 WHERE post_id = $1 AND account_id = $2"
+            " AND NOT removed AND state <> 'cancelled'",
+            post.id,
+            account,
+            position,
+        )
+        if not moved:
+            await db.run(
+                "INSERT INTO targets (id, workspace_id, post_id, account_id, position,"
+                " dispatch_key) VALUES ($1, $2, $3, $4, $5, $6)",
+                ids.new(ids.Tag.TARGET),
+                post.workspace_id,
+                post.id,
+                account,
+                position,
+                uuid4(),
+            )
+
+
+async def schedule(db: Db, post: Post, at: datetime, by: UUID) -> None:
+    """Puts every waiting target in its lane, due at `at`; the caller holds the locks."""
+    await db.run(
+        "UPDATE posts SET stage = 'scheduled', scheduled_at = $2, scheduled_by = $3,"
+        " version = version + 1, updated_at = mypost_now() WHERE id = $1",
+        post.id,
+        at,
+        by,
+    )
+    await db.run(
+        "UPDATE targets SET state = 'scheduled', due_at = $2, next_attempt_at = NULL,"
+        " fence = fence + 1, lease_owner = NULL, lease_until = NULL"
+        " WHERE post_id = $1 AND NOT removed AND state = ANY ($3)",
+        post.id,
+        at,
+        list(MOVABLE),
+    )
+
+
+async def unschedule(db: Db, post: Post) -> None:
+    """Takes the post out of its lanes, back to draft; the caller holds the locks."""
+    await db.run(
+        "UPDATE posts SET stage = 'draft', scheduled_at = NULL, scheduled_by = NULL,"
+        " version = version + 1, updated_at = mypost_now() WHERE id = $1",
+        post.id,
+    )
+    await db.run(
+        "UPDATE targets SET state = 'pending', due_at = NULL, next_attempt_at = NULL,"
+        " fence = fence + 1, lease_owner = NULL, lease_until = NULL"
+        " WHERE post_id = $1 AND NOT removed AND state IN ('scheduled', 'claimed')",
+        post.id,
+    )
+
+
+async def discard(db: Db, post: Post) -> None:
+    """Deletes the post: what was not sent never will be, what was sent keeps its history."""
+    await db.run(
+        "UPDATE posts SET deleted_at = mypost_now(), version = version + 1,"
+        " updated_at = mypost_now() WHERE id = $1",
+        post.id,
+    )
+    await db.run(
+        "UPDATE targets SET state = 'cancelled', fence = fence + 1, lease_owner = NULL,"
+        " lease_until = NULL WHERE post_id = $1 AND NOT removed AND state = ANY ($2)",
+        post.id,
+        list(MOVABLE),
+    )
+
+
+async def tag(db: Db, post: Post, tags: Iterable[str]) -> None:
+    """Replaces the post's tags."""
+    await db.run("DELETE FROM post_tags WHERE post_id = $1", post.id)
+    for text in dict.fromkeys(tags):
+        await db.run(
+            "INSERT INTO post_tags (id, workspace_id, post_id, tag) VALUES ($1, $2, $3, $4)",
+            uuid4(),
+            post.workspace_id,
+            post.id,
+            text,
+        )

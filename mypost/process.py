@@ -1,0 +1,158 @@
+"""What a process does from its start to its end: serve, and work."""
+
+import asyncio
+import dataclasses
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+import uvicorn
+
+from mypost import crypto, embedded, logs
+from mypost import settings as configuration
+from mypost.jobs import worker as workers
+from mypost.models import database
+from mypost.settings import Settings
+
+log = structlog.get_logger()
+GRACE_S = 10
+WORKER_GRACE_S = 20
+MAX_WS_MESSAGE = 64 * 1024
+
+
+def read(data_dir: Path | None, **environment: str) -> Settings:
+    """Reads the settings, with what the command line says on top."""
+    settings = configuration.read()
+    extra: Mapping[str, str] = {**settings.environment, **environment}
+    settings = dataclasses.replace(settings, environment=extra)
+    return settings if data_dir is None else dataclasses.replace(settings, data_dir=data_dir.absolute())
+
+
+def _at(settings: Settings, services: embedded.Services) -> Settings:
+    return dataclasses.replace(
+        settings,
+        owner_url=services.owner_url,
+        app_url=services.app_url,
+        dispatch_url=services.dispatch_url,
+        redis_url=services.redis_url,
+    )
+
+
+def attached(settings: Settings) -> Settings:
+    """Fills in the addresses of the embedded services that a running `serve` has started."""
+    return _at(settings, embedded.attach(settings.data_dir)) if settings.embedded else settings
+
+
+@contextmanager
+def _services(settings: Settings) -> Iterator[Settings]:
+    """Starts what no address is set for, and stops it again."""
+    if not settings.embedded:
+        yield settings
+        return
+    with embedded.hold(settings.data_dir):
+        services = embedded.start(settings.data_dir)
+        try:
+            yield _at(settings, services)
+        finally:
+            embedded.stop(settings.data_dir)
+
+
+def serve(host: str, port: int, data_dir: Path | None, *, worker: bool) -> None:
+    """Serves the API until a signal, with the worker as a child."""
+    settings = read(data_dir)
+    logs.configure(settings.log_level)
+    with _listen(host, port) as listening, _services(settings) as ready:
+        address = f"http://{_name(host)}:{listening.getsockname()[1]}"
+        ready = dataclasses.replace(ready, **_addressed(settings, address))
+        keys = crypto.load(ready.secret, ready.data_dir)
+        asyncio.run(database.migrate(str(ready.owner_url)))
+        with _worker(ready, wanted=worker):
+            log.info("serving", port=listening.getsockname()[1], state=address)
+            _run(ready, keys, listening)
+
+
+def _run(settings: Settings, keys: crypto.Keys, listening: socket.socket) -> None:
+    from mypost.app import build  # noqa: PLC0415 - the worker has no use for the schema
+
+    config = uvicorn.Config(
+        build(settings, keys),
+        lifespan="on",
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=MAX_WS_MESSAGE,
+        timeout_graceful_shutdown=GRACE_S,
+        access_log=False,
+        server_header=False,
+        log_level="error",
+    )
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _addressed(settings: Settings, address: str) -> dict[str, object]:
+    """Without MYPOST_ORIGIN, the address we listen on is our origin."""
+    if "MYPOST_ORIGIN" in settings.environment:
+        return {}
+    origins = settings.allowed_origins
+    own = origins if "MYPOST_ALLOWED_ORIGINS" in settings.environment else (address,)
+    environment = {**settings.environment, "MYPOST_ORIGIN": address}
+    return {"origin": address, "allowed_origins": own, "environment": environment}
+
+
+def _name(host: str) -> str:
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+@contextmanager
+def _listen(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((host, port))
+        except OSError as error:
+            raise OSError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+        listening.set_inheritable(False)
+        yield listening
+
+
+@contextmanager
+def _worker(settings: Settings, *, wanted: bool) -> Iterator[None]:
+    """Runs `mypost worker` as a child that ends when we do, however we end."""
+    if not wanted:
+        yield
+        return
+    command = [sys.executable, "-m", "mypost", "worker", "--watch-parent"]
+    command += ["--data-dir", str(settings.data_dir)]
+    environment = configuration.inherited(settings.environment)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as child:
+        try:
+            yield
+        finally:
+            child.terminate()
+            try:
+                child.wait(WORKER_GRACE_S)
+            except subprocess.TimeoutExpired:
+                child.kill()
+
+
+def work(data_dir: Path | None, only: str | None, *, watch_parent: bool) -> None:
+    """Runs the worker: the supervisor, or one of its children."""
+    settings = read(data_dir)
+    logs.configure(settings.log_level)
+    if only is None:
+        words = ["--watch-parent", "--data-dir", str(settings.data_dir)]
+        asyncio.run(workers.supervise(words, watch_parent=watch_parent))
+        return
+    ready = attached(settings)
+    if only == "arq":
+        asyncio.run(workers.run_arq(ready, watch_parent=watch_parent))
+    else:
+        keys = crypto.load(ready.secret, ready.data_dir)
+        asyncio.run(workers.run_dispatcher(ready, keys, watch_parent=watch_parent))

@@ -1,0 +1,42 @@
+"""Any object by its id."""
+
+from typing import Any
+
+import strawberry
+
+from mypost import ids
+from mypost.context import Context
+from mypost.errors import invalid
+from mypost.models import accounts, brands, posts, users, workspaces
+from mypost.operation import query
+
+MAX_IDS = 100
+KINDS = {
+    ids.Tag.USER: users.BY_ID,
+    ids.Tag.WORKSPACE: workspaces.BY_ID,
+    ids.Tag.BRAND: brands.BY_ID,
+    ids.Tag.ACCOUNT: accounts.BY_ID,
+    ids.Tag.CONNECTION: accounts.CONNECTION_BY_ID,
+    ids.Tag.POST: posts.BY_ID,
+    ids.Tag.TARGET: posts.TARGET_BY_ID,
+}
+
+
+async def _find(ctx: Context, text: str) -> Any:
+    id = ids.parse(text)
+    relation = KINDS.get(ids.tag_of(id)) if id else None  # type: ignore[arg-type]
+    return None if relation is None or id is None else await ctx.find(relation, id)
+
+
+@query()
+async def node(ctx: Context, id: strawberry.ID) -> Any:
+    """The object with this id; null when there is none for the viewer."""
+    return await _find(ctx, id)
+
+
+@query()
+async def nodes(ctx: Context, ids: list[strawberry.ID]) -> Any:
+    """The objects with these ids, in their order; null where there is none for the viewer."""
+    if len(ids) > MAX_IDS:
+        raise invalid("ids", f"Must have at most {MAX_IDS} entries")
+    return [await _find(ctx, id) for id in ids]

@@ -1,0 +1,214 @@
+"""Posts: get, create, update, delete, schedule, publish now, cancel."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from mypost import clock, ids
+from mypost.context import Context
+from mypost.errors import Fault, FaultCode, IllegalState, Invalid, invalid
+from mypost.models import accounts, brands
+from mypost.models import posts as rows
+from mypost.models.accounts import Account
+from mypost.models.brands import Brand
+from mypost.models.posts import Post
+from mypost.operation import On, expect, mutation, query
+from mypost.permissions import Permission
+from mypost.schema.posts import (
+    CreatePostInput,
+    PostActionInput,
+    SchedulePostInput,
+    UpdatePostInput,
+)
+
+SKEW = timedelta(seconds=60)
+HORIZON = timedelta(days=366 * 5)
+POST = On(rows.BY_ID, "post")
+
+
+@query(on=POST)
+async def post(ctx: Context, post: Post) -> Post:
+    """One post."""
+    return post
+
+
+@mutation(
+    on=On(brands.BY_ID, "brand", "brand_id"),
+    requires=Permission.POSTS_CREATE,
+    audit="post.created",
+)
+async def create_post(ctx: Context, brand: Brand, input: CreatePostInput) -> Post:
+    """Writes a post for a brand; with `scheduledAt` it is scheduled at once."""
+    if input.scheduled_at is not None:
+        ctx.demand(Permission.POSTS_SCHEDULE, brand)
+    chosen = await _check(ctx, brand.id, input.content, input.target_account_ids, input)
+    id = ids.new(ids.Tag.POST)
+    await rows.write(ctx.db, id, brand.workspace_id, brand.id, input.content, ctx.viewer.id)
+    post = await rows.lock(ctx.db, ctx.scope(), id, [a.id for a in chosen])
+    await rows.aim(ctx.db, post, [account.id for account in chosen])
+    await rows.tag(ctx.db, post, input.tags or [])
+    if input.scheduled_at is not None:
+        await _schedule(ctx, post, input.scheduled_at)
+    return await ctx.get(rows.BY_ID, id, "post")
+
+
+@mutation(on=POST, requires=Permission.POSTS_EDIT, audit="post.updated")
+async def update_post(ctx: Context, post: Post, input: UpdatePostInput) -> Post:
+    """Changes a post that has not been sent; what is left out stays."""
+    if post.stage == "scheduled" or input.scheduled_at is not None:
+        ctx.demand(Permission.POSTS_SCHEDULE, post)
+    given = input.target_account_ids
+    post = await _lock(ctx, post, input, [i for g in given or () if (i := ids.parse(g))])
+    _untouched(post, await rows.targets(ctx.db, ctx.scope(), post.id))
+    current = await rows.accounts_of(ctx.db, ctx.scope(), post.id)
+    content = post.content if input.content is None else input.content
+    chosen = await _check(
+        ctx, post.brand_id, content, current if given is None else given, input
+    )
+    await rows.rewrite(ctx.db, post, content)
+    if given is not None:
+        await rows.aim(ctx.db, post, [account.id for account in chosen])
+    if input.tags is not None:
+        await rows.tag(ctx.db, post, input.tags)
+    await _reschedule(ctx, post, input)
+    return await ctx.get(rows.BY_ID, post.id, "post")
+
+
+async def _reschedule(ctx: Context, post: Post, input: UpdatePostInput) -> None:
+    """Applies a new time, none, or the old one to accounts that have just been added."""
+    if input.scheduled_at is None:
+        if post.stage == "scheduled" and input.target_account_ids is not None:
+            await _schedule(ctx, post, post.scheduled_at, again=True)
+    elif input.scheduled_at.value is None:
+        await rows.unschedule(ctx.db, post)
+    else:
+        await _schedule(ctx, post, input.scheduled_at.value)
+
+
+@mutation(on=POST, requires=Permission.POSTS_DELETE)
+async def delete_post(ctx: Context, post: Post, input: PostActionInput) -> UUID:
+    """Deletes a post; refused while it is being sent."""
+    post = await _lock(ctx, post, input)
+    _landed(await rows.targets(ctx.db, ctx.scope(), post.id))
+    await rows.discard(ctx.db, post)
+    await ctx.audit("post.deleted", post)
+    ctx.after_commit("due")
+    return post.id
+
+
+@mutation(on=POST, requires=Permission.POSTS_SCHEDULE, audit="post.scheduled")
+async def schedule_post(ctx: Context, post: Post, input: SchedulePostInput) -> Post:
+    """Queues a post to go out at a time; a scheduled post moves to the new one."""
+    post = await _lock(ctx, post, input)
+    _untouched(post, await rows.targets(ctx.db, ctx.scope(), post.id))
+    await _schedule(ctx, post, input.scheduled_at)
+    return await ctx.get(rows.BY_ID, post.id, "post")
+
+
+@mutation(on=POST, requires=Permission.POSTS_PUBLISH, audit="post.publish_requested")
+async def publish_post(ctx: Context, post: Post, input: PostActionInput) -> Post:
+    """Sends a post now; the answer does not wait for the networks."""
+    post = await _lock(ctx, post, input)
+    _untouched(post, await rows.targets(ctx.db, ctx.scope(), post.id))
+    await _schedule(ctx, post, clock.now())
+    return await ctx.get(rows.BY_ID, post.id, "post")
+
+
+@mutation(on=POST, requires=Permission.POSTS_SCHEDULE, audit="post.cancelled")
+async def cancel_post(ctx: Context, post: Post, input: PostActionInput) -> Post:
+    """Takes a scheduled post back to draft; refused once a target has started."""
+    post = await _lock(ctx, post, input)
+    if post.stage != "scheduled":
+        raise IllegalState("The post is not scheduled")
+    _untouched(post, await rows.targets(ctx.db, ctx.scope(), post.id))
+    await rows.unschedule(ctx.db, post)
+    ctx.after_commit("due")
+    return await ctx.get(rows.BY_ID, post.id, "post")
+
+
+async def _lock(
+    ctx: Context, post: Post, input: object, more: list[UUID] | None = None
+) -> Post:
+    locked = await rows.lock(ctx.db, ctx.scope(), post.id, more or [])
+    expect(locked, input)
+    return locked
+
+
+def _untouched(post: Post, targets: list[rows.Target]) -> None:
+    """Raises IllegalState when a target has started: what a network may hold cannot be edited."""
+    started = [t for t in targets if t.state not in (*rows.MOVABLE, "cancelled")]
+    if started:
+        states = ", ".join(sorted({rows.STATUS_OF_STATE.get(t.state, t.state) for t in started}))
+        raise IllegalState(f"{len(started)} of {len(targets)} targets are already {states}")
+
+
+def _landed(targets: list[rows.Target]) -> None:
+    flying = [t for t in targets if t.state in ("sending", "confirming", "unknown")]
+    if flying:
+        raise IllegalState(f"{len(flying)} of {len(targets)} targets are being sent right now")
+
+
+async def _schedule(ctx: Context, post: Post, at: datetime, *, again: bool = False) -> None:
+    """Puts the post in its lanes; `again` keeps a time that was accepted before."""
+    now = clock.now()
+    if not again and at < now - SKEW:
+        raise invalid("scheduledAt", "Must not be in the past", FaultCode.IN_THE_PAST)
+    if at > now + HORIZON:
+        raise invalid("scheduledAt", "Must be within five years")
+    targets = await rows.targets(ctx.db, ctx.scope(), post.id)
+    if not any(target.state in rows.MOVABLE for target in targets):
+        raise invalid("targetAccountIds", "Choose at least one account", FaultCode.REQUIRED)
+    await _able(ctx, post)
+    await rows.schedule(ctx.db, post, at, ctx.viewer.id)
+    ctx.after_commit("due")
+
+
+async def _able(ctx: Context, post: Post) -> None:
+    """Refuses to schedule for an account that cannot publish."""
+    chosen = await rows.accounts_of(ctx.db, ctx.scope(), post.id)
+    found = await accounts.by_ids(ctx.db, ctx.scope(), chosen)
+    faults = [
+        Fault(
+            ("targetAccountIds", str(chosen.index(a.id))),
+            f"{a.name} is {a.status}: reconnect it first",
+            FaultCode.INVALID_STATE,
+        )
+        for a in found
+        if a.status in ("needs_reauth", "disconnected")
+    ]
+    if faults:
+        raise Invalid(faults)
+
+
+async def _check(
+    ctx: Context, brand_id: UUID, content: str, account_ids: list[str] | list[UUID], input: object
+) -> list[Account]:
+    """Names every id that is not an account of this brand, and every network the text is too long for."""
+    wanted = [ids.parse(id) for id in account_ids]
+    found = await accounts.by_ids(ctx.db, ctx.scope(), [id for id in wanted if id])
+    known = {a.id: a for a in found if a.brand_id == brand_id}
+    faults = [
+        Fault(("targetAccountIds", str(i)), "There is no such account", FaultCode.NOT_FOUND)
+        for i, id in enumerate(wanted)
+        if id not in known
+    ]
+    for i, _ in enumerate(getattr(input, "media_ids", None) or ()):
+        faults.append(Fault(("mediaIds", str(i)), "There is no such media", FaultCode.NOT_FOUND))
+    chosen = [known[id] for id in dict.fromkeys(wanted) if id in known]
+    faults += [fault for account in chosen for fault in _fits(ctx, account, content)]
+    if faults:
+        raise Invalid(faults)
+    return chosen
+
+
+def _fits(ctx: Context, account: Account, content: str) -> list[Fault]:
+    network = ctx.services.networks.get(account.network)
+    return [
+        Fault(
+            ("content",),
+            f"{account.name} ({account.network}) takes {m.minimum} to {m.limit} {m.unit},"
+            f" this text has {m.length}",
+            FaultCode.TOO_LONG if m.length > m.limit else FaultCode.REQUIRED,
+        )
+        for m in (network.measure(content) if network else [])
+        if not m.fits
+    ]

@@ -1,0 +1,146 @@
+"""The REST door: one handler for every row of the table."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from graphql import ExecutionResult, GraphQLSchema
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from mypost.context import Context
+from mypost.engine.documents import Documents, Prepared
+from mypost.engine.execute import execute
+from mypost.errors import Code, NotFound, Unauthorized
+from mypost.rest.body import read_body
+from mypost.rest.codec import ENDPOINTS, Endpoint
+from mypost.rest.cookies import set_cookies
+from mypost.rest.envelope import (
+    from_error,
+    from_graphql,
+    from_user_errors,
+    refuse,
+    request_id_of,
+    respond,
+)
+from mypost.rest.routes import BASE
+from mypost.rest.selection import USER_ERRORS
+
+MakeContext = Callable[[Request], Awaitable[Context]]
+UNKNOWN_PATH = "There is nothing at this address"
+
+
+class Serving:
+    """One endpoint at work."""
+
+    def __init__(
+        self, endpoint: Endpoint, schema: GraphQLSchema, documents: Documents, context: MakeContext
+    ) -> None:
+        self.endpoint = endpoint
+        self.schema = schema
+        self.prepared: Prepared = documents.get(endpoint.text)
+        self.make_context = context
+        if self.prepared.errors:
+            raise self.prepared.errors[0]
+
+    async def answer(self, request: Request) -> Response:
+        """Answers a request, whatever becomes of it."""
+        ctx: Context | None = None
+        binding, request_id = self.endpoint.binding, request_id_of(request)
+        try:
+            ctx = await self.make_context(request)
+            request_id = ctx.caller.request_id
+            response = await self._serve(request, ctx)
+        except Exception as error:  # noqa: BLE001 - the outermost place: every error gets its envelope
+            response = from_error(error, request_id, binding.noun, binding.path.keys())
+        if ctx is not None:
+            set_cookies(response, ctx)
+        return response
+
+    async def _serve(self, request: Request, ctx: Context) -> Response:
+        endpoint, binding = self.endpoint, self.endpoint.binding
+        if not endpoint.public and not ctx.signed_in:
+            raise Unauthorized
+        binding.find(request.path_params)
+        variables = binding.bind(
+            request.path_params,
+            request.query_params.multi_items(),
+            await read_body(request) if binding.reads_body else {},
+            ", ".join(request.headers.getlist("if-match")) or None,
+        )
+        result = await execute(self.schema, self.prepared, variables, ctx)
+        return self._spell(result, variables, ctx.caller.request_id)
+
+    def _spell(
+        self, result: ExecutionResult, variables: dict[str, Any], request_id: str
+    ) -> Response:
+        endpoint, bound = self.endpoint, self.endpoint.binding.path.keys()
+        noun, answer = endpoint.binding.noun, endpoint.answer
+        if result.errors:
+            return from_graphql(result.errors, request_id, noun, bound)
+        data: dict[str, Any] = result.data or {}
+        payload = data.get(endpoint.route.field)
+        if payload and (wrong := payload.pop(USER_ERRORS, None)):
+            return from_user_errors(wrong, request_id, noun, bound)
+        if answer is None:
+            return Response(status_code=endpoint.route.status)
+        resource = answer.resource(data)
+        if resource is None:
+            raise NotFound(noun)
+        body = answer.body(resource, variables.get("first"))
+        return respond(endpoint.route.status, body, answer.headers(body))
+
+
+class Path:
+    """Everything at one path, by method; HEAD is GET, and the server drops the body."""
+
+    def __init__(self, methods: dict[str, Serving]) -> None:
+        self.methods = methods
+        self.allow = ", ".join(sorted({*methods, *(["HEAD"] if "GET" in methods else [])}))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request."""
+        request = Request(scope, receive, send)
+        serving = self.methods.get("GET" if request.method == "HEAD" else request.method)
+        if serving is None:
+            response = _not_allowed(request, self.allow)
+        else:
+            response = await serving.answer(request)
+        await response(scope, receive, send)
+
+
+def routes(schema: GraphQLSchema, documents: Documents, make_context: MakeContext) -> list[Route]:
+    """Answers the routes of the table, one for each path."""
+    paths: dict[str, dict[str, Serving]] = {}
+    for endpoint in ENDPOINTS:
+        serving = Serving(endpoint, schema, documents, make_context)
+        paths.setdefault(endpoint.route.path, {})[endpoint.route.method] = serving
+    # Words before parameters, so that /posts/bulk is not taken for a post.
+    ordered = sorted(paths, key=lambda path: path.replace("{", "~"))
+    return [Route(BASE + path, Path(paths[path]), name=path) for path in ordered]
+
+
+def _not_allowed(request: Request, allow: str) -> Response:
+    message = f"{request.method} is not possible here"
+    return refuse(
+        Code.METHOD_NOT_ALLOWED, message, request_id_of(request), headers={"Allow": allow}
+    )
+
+
+async def not_found(request: Request, error: Exception) -> Response:
+    """Answers a path nothing stands at."""
+    del error
+    return refuse(Code.NOT_FOUND, UNKNOWN_PATH, request_id_of(request))
+
+
+async def method_not_allowed(request: Request, error: Exception) -> Response:
+    """Answers a method its path does not know."""
+    headers = (error.headers if isinstance(error, HTTPException) else None) or {}
+    return _not_allowed(request, headers.get("Allow", ""))
+
+
+async def server_error(request: Request, error: Exception) -> Response:
+    """Answers, logs and masks what nobody foresaw."""
+    return from_error(error, request_id_of(request))

@@ -1,0 +1,78 @@
+"""The table: every REST endpoint is one row that names a field of the schema; nothing else."""
+
+from dataclasses import dataclass
+
+BASE = "/api/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One endpoint: what it is called here, and the field of the schema that answers it.
+
+    `include`, `omit` and `optional` name keys of the answer: relations that are shown too, fields
+    that are not shown, keys left out when null. `query` names input fields taken from the query
+    string. `location` is where a created thing stands, under the base.
+    """
+
+    method: str
+    path: str
+    field: str
+    status: int = 200
+    include: tuple[str, ...] = ()
+    omit: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    query: tuple[str, ...] = ()
+    location: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+SESSION = ("refreshToken", "refreshExpiresIn")
+OFFER = ("authorizationUrl", "fields")
+CONNECTION = "/social-connections/{connectionId}"
+HIDDEN = ("viewerPermissions",)
+TARGETS = ("targets",)
+
+ROUTES = (
+    Route("POST", "/auth/register", "register", 201, ("user",), (), SESSION, (), "/auth/me"),
+    Route("POST", "/auth/login", "login", include=("user",), optional=SESSION),
+    Route("POST", "/auth/refresh", "refreshSession", optional=SESSION),
+    Route("POST", "/auth/logout", "logout", 204),
+    Route("GET", "/auth/me", "viewer"),
+    Route("GET", "/workspaces", "workspaces", omit=HIDDEN),
+    Route("POST", "/workspaces", "createWorkspace", 201, omit=HIDDEN),
+    Route("GET", "/workspaces/{id}", "workspace", omit=HIDDEN),
+    Route("PATCH", "/workspaces/{id}", "updateWorkspace", omit=HIDDEN),
+    Route("GET", "/workspaces/{workspaceId}/brands", "workspace.brands"),
+    Route("POST", "/workspaces/{workspaceId}/brands", "createBrand", 201),
+    Route("GET", "/brands/{id}", "brand"),
+    Route("PATCH", "/brands/{id}", "updateBrand"),
+    Route("DELETE", "/brands/{id}", "deleteBrand", 204, query=("force",)),
+    Route("GET", "/brands/{brandId}/social-accounts", "brand.socialAccounts"),
+    Route(
+        "POST", "/brands/{brandId}/social-accounts", "connectSocialAccount", 201,
+        optional=OFFER, location=CONNECTION,
+    ),
+    Route("DELETE", "/social-accounts/{id}", "disconnectSocialAccount", 204),
+    Route(
+        "POST", "/social-accounts/{id}/reconnect", "reconnectSocialAccount", 201,
+        optional=OFFER, location=CONNECTION,
+    ),
+    Route(
+        "GET", "/social-connections/{id}", "socialConnection",
+        include=("accounts",), optional=("choices",),
+    ),
+    Route(
+        "POST", "/social-connections/{id}", "completeConnection",
+        include=("accounts",), optional=("choices",),
+    ),
+    Route("GET", "/brands/{brandId}/posts", "brand.posts", include=TARGETS),
+    Route("POST", "/brands/{brandId}/posts", "createPost", 201, include=TARGETS),
+    Route("GET", "/posts/{id}", "post", include=TARGETS),
+    Route("PATCH", "/posts/{id}", "updatePost", include=TARGETS),
+    Route("DELETE", "/posts/{id}", "deletePost", 204),
+    Route("POST", "/posts/{id}/schedule", "schedulePost", include=TARGETS),
+    Route("POST", "/posts/{id}/publish", "publishPost", 202, include=TARGETS),
+    Route("POST", "/posts/{id}/cancel", "cancelPost", include=TARGETS),
+)  # fmt: skip

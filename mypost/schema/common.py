@@ -1,0 +1,180 @@
+"""What every noun's types share: scalars, Node, connections, payloads, and how a field is declared."""
+
+import enum
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Generic, NewType, TypeVar
+
+import strawberry
+from graphql import GraphQLError, GraphQLResolveInfo
+from strawberry.schema_directive import Location
+
+from mypost import ids
+from mypost.context import Context
+from mypost.errors import FaultCode
+from mypost.models.paging import Page, Slice
+from mypost.models.relations import Relation
+from mypost.permissions import Permission
+
+T = TypeVar("T")
+Info = strawberry.Info[Context, None]
+
+PermissionEnum = strawberry.enum(Permission, name="Permission", description="What a role allows.")
+strawberry.enum(FaultCode, name="UserErrorCode", description="What is wrong with a field.")
+
+
+def write_time(value: datetime) -> str:
+    """Spells an instant as RFC 3339 in UTC with `Z`, to the second when it is whole."""
+    moment = value.astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds" if moment.microsecond else "seconds")[:-6] + "Z"
+
+
+def read_time(value: object) -> datetime:
+    """Reads RFC 3339 with an offset; refuses anything else."""
+    if not isinstance(value, str):
+        raise GraphQLError("A time is a string such as 2026-01-15T14:00:00Z")
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise GraphQLError("Not a time such as 2026-01-15T14:00:00Z") from None
+    if moment.tzinfo is None or "T" not in value.upper():
+        raise GraphQLError("A time needs a date, a T and an offset: 2026-01-15T14:00:00Z")
+    try:
+        return moment.astimezone(UTC)
+    except (OverflowError, ValueError):
+        raise GraphQLError("The time is out of range") from None
+
+
+DATETIME = strawberry.scalar(
+    name="DateTime",
+    description="An instant: RFC 3339, UTC on output, with an offset on input.",
+    serialize=write_time,
+    parse_value=read_time,
+)
+JSON = NewType("JSON", object)
+JSON_SCALAR = strawberry.scalar(
+    name="JSON",
+    description="Any JSON value.",
+    serialize=lambda value: value,
+    parse_value=lambda value: value,
+)
+
+
+@strawberry.schema_directive(
+    locations=[Location.FIELD_DEFINITION],
+    name="requires",
+    description="The viewer needs this permission in the workspace of the object.",
+)
+class Requires:
+    """The permission a field demands, printed from the declaration that enforces it."""
+
+    permission: PermissionEnum
+
+
+@strawberry.interface(description="An object with a global id.")
+class Node:
+    """An object with a global id; the id tells its type."""
+
+    TAG: ClassVar[ids.Tag]
+
+    id: strawberry.ID = strawberry.field(description="The same id in every door, log and webhook.")
+
+    @classmethod
+    def is_type_of(cls, obj: Any, _info: GraphQLResolveInfo) -> bool:
+        """Rows are not Strawberry instances: their id says what they are."""
+        return ids.tag_of(obj.id) is cls.TAG
+
+
+@strawberry.type(description="How to go on from a page.")
+class PageInfo:
+    """How to go on from a page."""
+
+    has_next_page: bool
+    has_previous_page: bool
+    start_cursor: str | None
+    end_cursor: str | None
+
+
+@strawberry.type(description="A row of a page and its cursor.")
+class Edge(Generic[T]):
+    """A row of a page and its cursor."""
+
+    cursor: str
+    node: T
+
+
+@strawberry.type(description="A page of a list.")
+class Connection(Generic[T]):
+    """A page of a list."""
+
+    page: strawberry.Private[Page[Any]]
+
+    @strawberry.field(description="The rows with their cursors.")
+    def edges(self) -> list[Edge[T]]:
+        """The rows with their cursors."""
+        return [Edge(cursor=self.page.cursor_of(row), node=row) for row in self.page.rows]
+
+    @strawberry.field(description="The rows.")
+    def nodes(self) -> list[T]:
+        """The rows."""
+        return self.page.rows
+
+    @strawberry.field(description="How to go on.")
+    def page_info(self) -> PageInfo:
+        """How to go on."""
+        rows, cursor_of = self.page.rows, self.page.cursor_of
+        return PageInfo(
+            has_next_page=self.page.has_next,
+            has_previous_page=self.page.has_previous,
+            start_cursor=cursor_of(rows[0]) if rows else None,
+            end_cursor=cursor_of(rows[-1]) if rows else None,
+        )
+
+
+@strawberry.type(description="Something the caller can mend.")
+class UserError:
+    """Something the caller can mend."""
+
+    code: FaultCode
+    message: str
+    path: list[str]
+
+
+@strawberry.interface(description="What every mutation answers; with errors, nothing was written.")
+class MutationPayload:
+    """What every mutation answers; with errors, nothing was written."""
+
+    user_errors: list[UserError]
+
+
+def relation(declared: Relation[Any], description: str | None = None) -> Any:
+    """A field that follows a relation declared in models, batched with its siblings."""
+
+    def resolve(root: strawberry.Parent[Any], info: Info) -> Any:
+        return info.context.load(declared, root)
+
+    del resolve.__annotations__["return"]
+    return strawberry.field(resolver=resolve, description=description)
+
+
+def listing(declared: Any, description: str | None = None) -> Any:
+    """A field that pages a listing declared in models under its parent."""
+
+    async def resolve(
+        root: strawberry.Parent[Any], info: Info, first: int | None = None, after: str | None = None
+    ) -> Any:
+        slice_ = Slice(first=first, after=after)
+        return Connection(page=await info.context.page(declared, slice_, root.id))
+
+    del resolve.__annotations__["return"]
+    return strawberry.field(resolver=resolve, description=description)
+
+
+def computed(resolve: Callable[..., Any]) -> Any:
+    """A field computed from its row; the docstring describes it."""
+    return strawberry.field(resolver=resolve, description=resolve.__doc__)
+
+
+def values(members: Sequence[enum.Enum] | None) -> list[str] | None:
+    """The database's spelling of a list of enum members."""
+    return None if members is None else [str(member.value) for member in members]

@@ -1,0 +1,46 @@
+"""Mutation: one line per field, each behind its operation's gate."""
+
+import strawberry
+
+import mypost.resolvers  # noqa: F401 - declares the operations
+from mypost.schema.accounts import (
+    ConnectionOfferPayload,
+    ConnectionPayload,
+    SocialAccountPayload,
+)
+from mypost.schema.auth import LoginPayload, LogoutPayload, RefreshPayload
+from mypost.schema.brands import BrandPayload, DeletePayload
+from mypost.schema.posts import PostPayload
+from mypost.schema.roots import changed
+from mypost.schema.workspaces import WorkspacePayload
+
+
+@strawberry.type(description="Changing; every field takes one `input` and answers a payload.")
+class Mutation:
+    """Changing; every field takes one `input` and answers a payload."""
+
+    register: LoginPayload = changed("register", LoginPayload)
+    login: LoginPayload = changed("login", LoginPayload)
+    refresh_session: RefreshPayload = changed("refresh_session", RefreshPayload)
+    logout: LogoutPayload = changed("logout", LogoutPayload)
+    create_workspace: WorkspacePayload = changed("create_workspace", WorkspacePayload)
+    update_workspace: WorkspacePayload = changed("update_workspace", WorkspacePayload)
+    create_brand: BrandPayload = changed("create_brand", BrandPayload)
+    update_brand: BrandPayload = changed("update_brand", BrandPayload)
+    delete_brand: DeletePayload = changed("delete_brand", DeletePayload)
+    connect_social_account: ConnectionOfferPayload = changed(
+        "connect_social_account", ConnectionOfferPayload
+    )
+    reconnect_social_account: ConnectionOfferPayload = changed(
+        "reconnect_social_account", ConnectionOfferPayload
+    )
+    complete_connection: ConnectionPayload = changed("complete_connection", ConnectionPayload)
+    disconnect_social_account: SocialAccountPayload = changed(
+        "disconnect_social_account", SocialAccountPayload
+    )
+    create_post: PostPayload = changed("create_post", PostPayload)
+    update_post: PostPayload = changed("update_post", PostPayload)
+    delete_post: DeletePayload = changed("delete_post", DeletePayload)
+    schedule_post: PostPayload = changed("schedule_post", PostPayload)
+    publish_post: PostPayload = changed("publish_post", PostPayload)
+    cancel_post: PostPayload = changed("cancel_post", PostPayload)

@@ -1,0 +1,256 @@
+"""Posts and their targets as the contract shows them."""
+
+import enum
+from datetime import datetime
+from typing import Annotated, Any, ClassVar
+from uuid import UUID
+
+import strawberry
+
+from mypost import ids
+from mypost.feed import Event
+from mypost.models import accounts, brands, posts, users
+from mypost.schema import rules
+from mypost.schema.accounts import Network, SocialAccount
+from mypost.schema.brands import Brand
+from mypost.schema.common import JSON, Info, MutationPayload, Node, computed, relation
+from mypost.schema.post_list import PostPhase, PostStatus
+from mypost.schema.rules import ruled
+from mypost.schema.users import User
+
+MAX_TARGETS, MAX_MEDIA, MAX_TAGS, MAX_CONTENT = 50, 20, 20, 100_000
+
+
+@strawberry.enum(description="Where one target stands.")
+class TargetStatus(enum.Enum):
+    """Where one target stands."""
+
+    PENDING = "pending"
+    SCHEDULED = "scheduled"
+    PUBLISHING = "publishing"
+    PUBLISHED = "published"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    NEEDS_CONFIRMATION = "needs_confirmation"
+    CANCELLED = "cancelled"
+
+
+@strawberry.type(description="Why a target is not published, and what would mend it.")
+class TargetError:
+    """Why a target is not published, and what would mend it."""
+
+    category: str
+    source: str
+    retryable: bool
+    message: str
+    network_code: str | None
+
+
+def target_status(root: strawberry.Parent[Any]) -> TargetStatus:
+    """Where it stands."""
+    return TargetStatus(posts.STATUS_OF_STATE.get(root.state, root.state))
+
+
+def target_error(root: strawberry.Parent[Any]) -> TargetError | None:
+    """Why it is not published."""
+    if root.error is None:
+        return None
+    return TargetError(
+        category=root.error.get("category", "unknown"),
+        source=root.error.get("source", "system"),
+        retryable=root.error.get("retryable", False),
+        message=root.error.get("message", ""),
+        network_code=root.error.get("networkCode"),
+    )
+
+
+async def target_network(root: strawberry.Parent[Any], info: Info) -> Network:  # type: ignore[valid-type]
+    """The network of its account."""
+    return (await info.context.load(accounts.OF_TARGET, root)).network
+
+
+def target_media(root: strawberry.Parent[Any]) -> list[strawberry.ID] | None:
+    """Its own media, when they differ from the post's."""
+    del root
+    return None
+
+
+@strawberry.type(description="One post on one account: where it goes and how it went.")
+class Target(Node):
+    """One post on one account: where it goes and how it went."""
+
+    TAG: ClassVar[ids.Tag] = ids.Tag.TARGET
+
+    account_id: strawberry.ID
+    network: Network = computed(target_network)  # type: ignore[valid-type]
+    status: TargetStatus = computed(target_status)
+    content: str | None
+    media_ids: list[strawberry.ID] | None = computed(target_media)
+    options: JSON
+    external_id: str | None
+    external_url: str | None
+    published_at: datetime | None
+    attempts: int
+    next_attempt_at: datetime | None
+    error: TargetError | None = computed(target_error)
+    account: SocialAccount = relation(accounts.OF_TARGET, "Where it goes.")
+
+
+def status(root: strawberry.Parent[Any]) -> PostStatus:
+    """Where it stands, in four words."""
+    return PostStatus(posts.STATUS_OF_PHASE[root.phase])
+
+
+async def target_account_ids(root: strawberry.Parent[Any], info: Info) -> list[strawberry.ID]:
+    """The accounts it goes to."""
+    return [target.account_id for target in await info.context.load(posts.TARGETS, root)]
+
+
+async def tags(root: strawberry.Parent[Any], info: Info) -> list[str]:
+    """Its tags, in alphabetical order."""
+    return [row.tag for row in await info.context.load(posts.TAGS, root)]
+
+
+def media_ids(root: strawberry.Parent[Any]) -> list[strawberry.ID]:
+    """The media it carries."""
+    del root
+    return []
+
+
+@strawberry.type(description="Content planned for one or more accounts.")
+class Post(Node):
+    """Content planned for one or more accounts."""
+
+    TAG: ClassVar[ids.Tag] = ids.Tag.POST
+
+    brand_id: strawberry.ID
+    content: str
+    status: PostStatus = computed(status)
+    phase: PostPhase
+    version: int
+    media_ids: list[strawberry.ID] = computed(media_ids)
+    target_account_ids: list[strawberry.ID] = computed(target_account_ids)
+    tags: list[str] = computed(tags)
+    scheduled_at: datetime | None
+    published_at: datetime | None
+    created_by: strawberry.ID
+    created_at: datetime
+    updated_at: datetime
+    brand: Brand = relation(brands.OWNER, "Whose voice it is.")
+    author: User | None = relation(users.AUTHOR, "Who wrote it; null when he has left.")
+    targets: list[Target] = relation(posts.TARGETS, "Where it goes and how it went.")
+
+
+
+@strawberry.input(description="A new post; with `scheduledAt` it is scheduled at once.")
+class CreatePostInput:
+    """A new post; with `scheduledAt` it is scheduled at once."""
+
+    brand_id: strawberry.ID
+    content: str = ruled(rules.length(MAX_CONTENT, least=0))
+    target_account_ids: list[strawberry.ID] = ruled(rules.most(MAX_TARGETS))
+    media_ids: list[strawberry.ID] | None = ruled(rules.most(MAX_MEDIA), default=None)
+    tags: list[str] | None = ruled(rules.most(MAX_TAGS), rules.each(rules.length(50)), default=None)
+    scheduled_at: datetime | None = None
+
+
+@strawberry.input(description="What to change; what is left out stays, null takes away.")
+class UpdatePostInput:
+    """What to change; what is left out stays, `scheduledAt: null` puts it back to draft."""
+
+    id: strawberry.ID
+    expected_version: int | None = None
+    content: str | None = ruled(rules.length(MAX_CONTENT, least=0), default=None)
+    target_account_ids: list[strawberry.ID] | None = ruled(rules.most(MAX_TARGETS), default=None)
+    media_ids: list[strawberry.ID] | None = ruled(rules.most(MAX_MEDIA), default=None)
+    tags: list[str] | None = ruled(rules.most(MAX_TAGS), rules.each(rules.length(50)), default=None)
+    scheduled_at: strawberry.Maybe[datetime | None] = None
+
+
+@strawberry.input(description="When a post goes out.")
+class SchedulePostInput:
+    """When a post goes out."""
+
+    id: strawberry.ID
+    scheduled_at: datetime
+    expected_version: int | None = None
+
+
+@strawberry.input(description="The post to act on.")
+class PostActionInput:
+    """The post to act on."""
+
+    id: strawberry.ID
+    expected_version: int | None = None
+
+
+@strawberry.type(description="The post, or why not.")
+class PostPayload(MutationPayload):
+    """The post, or why not."""
+
+    post: Post | None
+
+
+def event_post(root: strawberry.Parent[Any], info: Info) -> Post:
+    """The post as it is now."""
+    return info.context.load(posts.OF_EVENT, root)  # type: ignore[return-value]
+
+
+def event_target(root: strawberry.Parent[Any], info: Info) -> Target | None:
+    """The target that moved, when the event is about one."""
+    if root.target_id is None:
+        return None
+    return info.context.load(posts.TARGET_OF_EVENT, root)  # type: ignore[return-value]
+
+
+@strawberry.type(description="A post or one of its targets has moved.")
+class PostStatusEvent:
+    """A post or one of its targets has moved; the states are those of that moment."""
+
+    post_id: strawberry.Private[UUID]
+    target_id: strawberry.Private[UUID | None]
+
+    cursor: str
+    type: str
+    occurred_at: datetime
+    previous_status: PostStatus
+    status: PostStatus
+    previous_phase: PostPhase
+    phase: PostPhase
+    previous_target_status: TargetStatus | None
+    target_status: TargetStatus | None
+    post: Post = computed(event_post)
+    target: Target | None = computed(event_target)
+
+
+@strawberry.type(description="Events were missed: read the posts again, then go on from the cursor.")
+class ResyncRequired:
+    """Events were missed: read the posts again, then go on from the cursor."""
+
+    cursor: str
+    reason: str
+
+
+PostStatusUpdate = Annotated[
+    PostStatusEvent | ResyncRequired,
+    strawberry.union("PostStatusUpdate", description="What a subscriber hears."),
+]
+
+
+def told(event: Event) -> PostStatusEvent:
+    """Spells an event of the feed as the contract does."""
+    said = event.payload
+    target = said.get("targetId")
+    return PostStatusEvent(
+        post_id=UUID(said["postId"]),
+        target_id=UUID(target) if target else None,
+        cursor=str(event.number),
+        type=event.type,
+        occurred_at=event.occurred_at,
+        previous_status=PostStatus(posts.STATUS_OF_PHASE[said["previousPhase"]]),
+        status=PostStatus(posts.STATUS_OF_PHASE[said["phase"]]),
+        previous_phase=PostPhase(said["previousPhase"]),
+        phase=PostPhase(said["phase"]),
+        previous_target_status=TargetStatus(said["previousStatus"]) if target else None,
+        target_status=TargetStatus(said["status"]) if target else None,
+    )

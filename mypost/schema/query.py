@@ -1,0 +1,27 @@
+"""Query: one line per field, each behind its operation's gate."""
+
+import strawberry
+
+import mypost.resolvers  # noqa: F401 - declares the operations
+from mypost.schema.accounts import SocialAccount, SocialConnection
+from mypost.schema.brands import Brand
+from mypost.schema.common import Connection, Node
+from mypost.schema.posts import Post
+from mypost.schema.roots import asked
+from mypost.schema.users import Viewer
+from mypost.schema.workspaces import Workspace
+
+
+@strawberry.type(description="Reading.")
+class Query:
+    """Reading."""
+
+    node: Node | None = asked("node")
+    nodes: list[Node | None] = asked("nodes")
+    viewer: Viewer = asked("viewer")
+    workspaces: Connection[Workspace] = asked("workspaces")
+    workspace: Workspace | None = asked("workspace")
+    brand: Brand | None = asked("brand")
+    social_account: SocialAccount | None = asked("social_account")
+    social_connection: SocialConnection | None = asked("social_connection")
+    post: Post | None = asked("post")

@@ -1,0 +1,93 @@
+"""Constraints of input fields, declared beside the field and checked for both doors."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+from zoneinfo import available_timezones
+
+import strawberry
+
+from mypost.errors import FaultCode
+
+Verdict = tuple[str, FaultCode] | None
+Rule = Callable[[Any], Verdict]
+
+EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f.]+(\.[^@\s\x00-\x1f.]+)+")
+MIN_PASSWORD, MAX_PASSWORD = 8, 128
+COMMON_PASSWORDS = frozenset(
+    """password password1 password12 password123 passw0rd p@ssw0rd 12345678 123456789 1234567890
+    87654321 11111111 00000000 qwertyui qwerty123 qwertyuiop 1q2w3e4r 1qaz2wsx abcd1234 abc12345
+    iloveyou sunshine princess football baseball welcome1 letmein1 trustno1 superman batman123
+    dragon123 monkey123 master123 whatever starwars computer internet admin123 administrator
+    changeme secret123""".split()
+)
+
+
+def length(most: int, *, least: int = 1) -> Rule:
+    """Text of `least` to `most` characters, not only blanks."""
+
+    def rule(value: str) -> Verdict:
+        if len(value) > most:
+            return f"Must be at most {most} characters, has {len(value)}", FaultCode.TOO_LONG
+        if least and len(value.strip()) < least:
+            return "Must not be empty", FaultCode.REQUIRED
+        return None
+
+    return rule
+
+
+def most(count: int) -> Rule:
+    """At most `count` entries."""
+
+    def rule(value: list[Any]) -> Verdict:
+        if len(value) > count:
+            return f"Must have at most {count} entries, has {len(value)}", FaultCode.TOO_MANY
+        return None
+
+    return rule
+
+
+def email(value: str) -> Verdict:
+    """An address with one @ and a domain with a dot."""
+    if len(value) > 254 or not EMAIL.fullmatch(value):  # noqa: PLR2004 - RFC 5321 §4.5.3.1
+        return "Invalid email format", FaultCode.INVALID
+    return None
+
+
+def password(value: str) -> Verdict:
+    """8 to 128 characters, none of the common ones (OWASP)."""
+    if not MIN_PASSWORD <= len(value) <= MAX_PASSWORD:
+        return f"Must have {MIN_PASSWORD} to {MAX_PASSWORD} characters", FaultCode.INVALID
+    if value.lower() in COMMON_PASSWORDS:
+        return "This password is too common", FaultCode.INVALID
+    return None
+
+
+def timezone(value: str) -> Verdict:
+    """A name of the IANA time zone database."""
+    if value not in available_timezones():
+        return "Not an IANA time zone such as Europe/Berlin", FaultCode.INVALID
+    return None
+
+
+def ruled(*rules: Rule, **options: Any) -> Any:
+    """An input field with rules; options are Strawberry's."""
+    return strawberry.field(metadata={"rules": rules}, **options)
+
+
+def maybe(rule: Rule) -> Rule:
+    """Applies a rule to a field that tells absent from null."""
+
+    def inner(value: Any) -> Verdict:
+        return None if value.value is None else rule(value.value)
+
+    return inner
+
+
+def each(rule: Rule) -> Rule:
+    """Applies a rule to every entry of a list; the first fault counts."""
+
+    def inner(value: list[Any]) -> Verdict:
+        return next((fault for item in value if (fault := rule(item))), None)
+
+    return inner

@@ -1,0 +1,63 @@
+"""People as the contract shows them."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+import strawberry
+
+from mypost import ids
+from mypost.schema.common import Info, Node, PermissionEnum, computed
+
+
+@strawberry.type(description="A person, as colleagues see him.")
+class User(Node):
+    """A person, as colleagues see him."""
+
+    TAG: ClassVar[ids.Tag] = ids.Tag.USER
+
+    email: str
+    name: str
+    timezone: str
+    created_at: datetime
+
+
+@strawberry.type(description="A role by name.")
+class RoleRef:
+    """A role by name."""
+
+    id: strawberry.ID
+    name: str
+
+
+@strawberry.type(description="A workspace the viewer belongs to, and what he may do there.")
+class ViewerWorkspace:
+    """A workspace the viewer belongs to, and what he may do there."""
+
+    id: strawberry.ID
+    name: str
+    role: RoleRef
+    permissions: list[PermissionEnum]
+
+
+def memberships(root: strawberry.Parent[Any], info: Info) -> list[ViewerWorkspace]:
+    """The workspaces the viewer belongs to, in the order of joining."""
+    return [
+        ViewerWorkspace(
+            id=strawberry.ID(str(m.workspace_id)),
+            name=m.workspace_name,
+            role=RoleRef(id=strawberry.ID(str(m.role_id)), name=m.role_name),
+            permissions=sorted(m.permissions),
+        )
+        for m in info.context.viewer.memberships.values()
+    ]
+
+
+@strawberry.type(description="Who is calling.")
+class Viewer:
+    """Who is calling."""
+
+    id: strawberry.ID
+    email: str
+    name: str
+    timezone: str
+    workspaces: list[ViewerWorkspace] = computed(memberships)

@@ -1,0 +1,95 @@
+"""The tenant as the contract shows it."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import strawberry
+
+from mypost import ids
+from mypost.models import brands
+from mypost.schema import rules
+from mypost.schema.common import (
+    Connection,
+    Info,
+    MutationPayload,
+    Node,
+    PermissionEnum,
+    computed,
+    listing,
+)
+from mypost.schema.rules import ruled
+from mypost.schema.users import RoleRef
+
+if TYPE_CHECKING:
+    from mypost.schema.brands import Brand
+
+
+@strawberry.type(description="What a workspace has decided.")
+class WorkspaceSettings:
+    """What a workspace has decided."""
+
+    approval_required: bool
+    allow_self_approval: bool
+
+
+def settings(root: strawberry.Parent[Any]) -> WorkspaceSettings:
+    """What the workspace has decided."""
+    return WorkspaceSettings(
+        approval_required=root.approval_required, allow_self_approval=root.allow_self_approval
+    )
+
+
+def role(root: strawberry.Parent[Any], info: Info) -> RoleRef:
+    """The viewer's role in it."""
+    member = info.context.member(root)
+    return RoleRef(id=strawberry.ID(str(member.role_id)), name=member.role_name)
+
+
+def viewer_permissions(root: strawberry.Parent[Any], info: Info) -> list[PermissionEnum]:
+    """What the viewer may do in it."""
+    return sorted(info.context.member(root).permissions)
+
+
+@strawberry.type(description="The tenant: it owns brands, roles and members.")
+class Workspace(Node):
+    """The tenant: it owns brands, roles and members."""
+
+    TAG: ClassVar[ids.Tag] = ids.Tag.WORKSPACE
+
+    name: str
+    slug: str
+    timezone: str
+    settings: WorkspaceSettings = computed(settings)
+    role: RoleRef = computed(role)
+    viewer_permissions: list[PermissionEnum] = computed(viewer_permissions)
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    brands: Connection[Annotated["Brand", strawberry.lazy("mypost.schema.brands")]] = listing(
+        brands.BY_WORKSPACE, "Its brands, newest first."
+    )
+
+
+@strawberry.input(description="A new workspace; the caller becomes its owner.")
+class CreateWorkspaceInput:
+    """A new workspace; the caller becomes its owner."""
+
+    name: str = ruled(rules.length(100))
+    timezone: str | None = ruled(rules.timezone, default=None)
+
+
+@strawberry.input(description="What to change; what is left out stays.")
+class UpdateWorkspaceInput:
+    """What to change; what is left out stays."""
+
+    id: strawberry.ID
+    name: str | None = ruled(rules.length(100), default=None)
+    timezone: str | None = ruled(rules.timezone, default=None)
+    expected_version: int | None = None
+
+
+@strawberry.type(description="The workspace, or why not.")
+class WorkspacePayload(MutationPayload):
+    """The workspace, or why not."""
+
+    workspace: Workspace | None

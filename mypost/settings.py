@@ -1,0 +1,77 @@
+"""The only reader of the environment."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+class BadSettings(Exception):
+    """The environment holds a value MyPost cannot use; the message names the variable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything a process is told from outside, read once at its start."""
+
+    data_dir: Path
+    embedded: bool  # MyPost starts PostgreSQL and Valkey itself
+    owner_url: str | None
+    app_url: str | None
+    dispatch_url: str | None
+    redis_url: str | None
+    secret: str | None
+    origin: str
+    allowed_origins: tuple[str, ...]
+    registration_open: bool
+    cookie_secure: bool
+    log_level: str
+    environment: Mapping[str, str] = field(repr=False)
+
+
+def read(environment: Mapping[str, str] | None = None) -> Settings:
+    """Reads settings from the environment, or from a mapping in its place.
+
+    Raises BadSettings naming the variable at fault.
+    """
+    env = dict(os.environ if environment is None else environment)  # noqa: TID251 - the one place
+    owner = env.get("DATABASE_URL")
+    if bool(owner) != bool(env.get("REDIS_URL")):
+        raise BadSettings("Set DATABASE_URL and REDIS_URL together, or neither")
+    embedded = owner is None
+    origin = env.get("MYPOST_ORIGIN", "http://127.0.0.1:8000").rstrip("/")
+    if not origin.startswith(("http://", "https://")):
+        raise BadSettings("MYPOST_ORIGIN must start with http:// or https://")
+    if not embedded and not env.get("MYPOST_SECRET"):
+        raise BadSettings("MYPOST_SECRET is missing: 32 random bytes, base64 or hex")
+    return Settings(
+        data_dir=Path(env.get("MYPOST_DATA_DIR", "./.mypost")).absolute(),
+        embedded=embedded,
+        owner_url=owner,
+        app_url=env.get("DATABASE_APP_URL", owner),
+        dispatch_url=env.get("DATABASE_DISPATCH_URL", owner),
+        redis_url=env.get("REDIS_URL"),
+        secret=env.get("MYPOST_SECRET"),
+        origin=origin,
+        allowed_origins=tuple(_words(env.get("MYPOST_ALLOWED_ORIGINS", origin))),
+        registration_open=_registration(env, embedded=embedded),
+        cookie_secure=origin.startswith("https://"),
+        log_level=env.get("MYPOST_LOG", "info"),
+        environment={k: v for k, v in env.items() if k.startswith("MYPOST_")},
+    )
+
+
+def _registration(env: Mapping[str, str], *, embedded: bool) -> bool:
+    word = env.get("MYPOST_REGISTRATION", "open" if embedded else "closed")
+    if word not in {"open", "closed"}:
+        raise BadSettings("MYPOST_REGISTRATION is open or closed")
+    return word == "open"
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def inherited(extra: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a child process: ours, with these variables on top."""
+    return {**os.environ, **extra}  # noqa: TID251 - the one place

@@ -1,0 +1,444 @@
+"""What was accepted goes out once, in order, or the user is told exactly why not."""
+
+import asyncio
+import dataclasses
+
+import asyncpg
+import pytest
+
+from mypost import ids
+from mypost.ids import Tag
+from mypost.jobs import dispatcher as module
+from mypost.models.lanes import Facts
+from mypost.networks import Kind, Published, Rejected, Unreadable
+from mypost.networks.sandbox import Sandbox
+from tests.jobs.conftest import until
+
+
+async def test_a_due_post_goes_out_once_and_everything_follows(world):
+    account = await world.account()
+    [target] = await world.post("hello", account)
+    [later] = await world.post("not yet", account, due_in=60)
+    assert await world.dispatcher().drain() == 1
+    row = await world.target(target)
+    assert (row["state"], row["phase"], row["attempts"]) == ("published", "published", 1)
+    assert row["external_id"]
+    assert row["external_url"].startswith(world.url)
+    assert await world.states(later) == ["scheduled"]
+    assert await world.sent() == ["hello"]
+    expected = ["target.publishing", "post.publishing", "target.published", "post.published"]
+    assert [each for each in await world.types() if each in expected] == expected
+    audit = await world.owner.fetch("SELECT action FROM audit_events")
+    assert [each["action"] for each in audit] == ["post.published"]
+    history = await world.owner.fetch(
+        "SELECT to_state, by_role FROM transitions WHERE target_id = $1 ORDER BY pos", target
+    )
+    assert [tuple(each) for each in history] == [
+        ("scheduled", "mypost_owner"),
+        ("claimed", "mypost_dispatch"),
+        ("sending", "mypost_dispatch"),
+        ("published", "mypost_dispatch"),
+    ]
+
+
+async def test_an_account_sends_in_order_of_time(world):
+    account = await world.account()
+    for number in (3, 1, 2):
+        await world.post(f"n{number}", account, due_in=number - 10)
+    await world.dispatcher().drain()
+    assert await world.sent() == ["n1", "n2", "n3"]
+
+
+async def test_one_target_per_account_is_in_flight(world):
+    one, two = await world.account(), await world.account()
+    for account in (one, one, two):
+        await world.post("x", account)
+    first = await world.lanes.claim(ids.new(Tag.USER), 100)
+    assert len(first) == 2
+    assert await world.lanes.claim(ids.new(Tag.USER), 100) == []
+    with pytest.raises(asyncpg.UniqueViolationError, match="one_in_flight_per_account"):
+        await world.owner.execute(
+            "UPDATE targets SET state = 'claimed', lease_owner = id, lease_until = mypost_now()"
+            " WHERE state = 'scheduled'"
+        )
+
+
+async def test_rate_limited_waits_as_long_as_the_network_asks(world):
+    [target] = await world.post("soon", await world.account("rate_limited"))
+    await world.dispatcher().drain()
+    row = await world.target(target)
+    assert (row["state"], row["hold_reason"]) == ("scheduled", "rate_limited")
+    assert row["error"]["category"] == "rate_limited"
+    assert (row["hold_until"] - row["sent_at"]).total_seconds() == pytest.approx(2, abs=0.5)
+    await world.travel(2.5)
+    await world.dispatcher().drain()
+    row = await world.target(target)
+    assert (row["state"], row["error"], row["hold_reason"]) == ("published", None, None)
+    assert await world.sent() == ["soon"]
+
+
+async def test_rejected_fails_with_the_networks_reason(world):
+    [target] = await world.post("no", await world.account("rejected"))
+    await world.dispatcher().drain()
+    row = await world.target(target)
+    assert (row["state"], row["phase"], row["proof"]) == ("failed", "failed", "definite_rejection")
+    assert row["error"] == {
+        "category": "validation",
+        "source": "platform",
+        "retryable": False,
+        "message": "the sandbox refuses every post of this account",
+        "networkCode": "policy",
+    }
+
+
+async def test_partial_success_is_named(world):
+    good, bad = await world.account(), await world.account("rejected")
+    targets = await world.post("half", good, bad)
+    await world.dispatcher().drain()
+    assert await world.states(*targets) == ["published", "failed"]
+    assert (await world.target(targets[0]))["phase"] == "partially_published"
+
+
+async def test_a_lost_answer_is_looked_up_and_found(world):
+    account = await world.account("lost")
+    [target] = await world.post("lost", account)
+    [follower] = await world.post("after", account)
+    await world.dispatcher().drain()
+    row = await world.target(target)
+    assert (row["state"], row["hold_reason"]) == ("unknown", "unknown")
+    assert await world.states(follower) == ["scheduled"]
+    await world.travel(Sandbox.timeout + Sandbox.settle + 0.1)
+    await world.dispatcher().run_once()
+    row = await world.target(target)
+    assert (row["state"], row["proof"], row["attempts"]) == ("published", "lookup_found", 1)
+    assert (await world.sent()).count("lost") == 1
+
+
+async def test_an_expired_grant_fails_the_post_and_holds_the_lane(world):
+    account = await world.account("expired")
+    [target] = await world.post("first", account)
+    [waiting] = await world.post("second", account)
+    await world.dispatcher().drain()
+    row = await world.target(target)
+    assert (row["state"], row["hold_reason"]) == ("failed", "needs_reauth")
+    assert (row["error"]["category"], row["error"]["source"]) == ("auth_expired", "user")
+    status = "SELECT status FROM accounts WHERE id = $1"
+    assert await world.owner.fetchval(status, account) == "needs_reauth"
+    assert "account.needs_reauth" in await world.types()
+    await world.travel(3600)
+    await world.dispatcher().drain()
+    assert await world.states(waiting) == ["scheduled"]
+    assert await world.lanes.wait() is None
+    await world.owner.execute("UPDATE accounts SET status = 'active' WHERE id = $1", account)
+    assert (await world.target(waiting))["hold_reason"] is None
+
+
+async def test_a_grant_nobody_can_open_asks_for_a_new_one(world):
+    account = await world.account()
+    await world.owner.execute("UPDATE accounts SET grant_cipher = $1", b"x" * 40)
+    [target] = await world.post("first", account)
+    await world.dispatcher().drain()
+    assert (await world.target(target))["error"]["category"] == "auth_expired"
+    assert await world.sent() == []
+
+
+async def test_a_network_that_is_down_holds_and_then_sends(world):
+    [target] = await world.post("patient", await world.account())
+    away = Sandbox({"MYPOST_SANDBOX_URL": "http://127.0.0.1:1"}, "")
+    home, world.network = world.network, away
+    await world.dispatcher().drain()
+    row = await world.target(target)
+    assert (row["state"], row["hold_reason"]) == ("scheduled", "network_unreachable")
+    assert row["error"]["category"] == "network_error"
+    await away.close()
+    world.network = home
+    await world.travel(2.5)
+    await world.dispatcher().drain()
+    assert await world.sent() == ["patient"]
+
+
+async def test_a_network_not_on_offer_holds(world):
+    [target] = await world.post("x", await world.account())
+    worker = world.dispatcher()
+    worker._networks = {}
+    await worker.drain()
+    assert (await world.target(target))["hold_reason"] == "network_unreachable"
+
+
+async def test_a_crash_between_claim_and_begin_costs_only_the_lease(world):
+    [target] = await world.post("once", await world.account())
+    [claim] = await world.lanes.claim(ids.new(Tag.USER), 10)
+    assert await world.dispatcher().drain() == 0
+    await world.travel(5.1)
+    assert await world.lanes.sweep() == (1, 0, 0)
+    assert (await world.target(target))["fence"] == claim.fence + 1
+    await world.dispatcher().drain()
+    assert await world.sent() == ["once"]
+
+
+async def begun(world, target):
+    worker = ids.new(Tag.USER)
+    claims = await world.lanes.claim(worker, 10)
+    [sending] = await world.lanes.begin(worker, claims, [15.0])
+    assert sending.target_id == target
+    return sending
+
+
+async def test_a_crash_after_begin_is_looked_up_twice_before_a_resend(world):
+    [target] = await world.post("once", await world.account())
+    await begun(world, target)
+    await world.travel(15.1)
+    await world.dispatcher().run_once()
+    row = await world.target(target)
+    assert (row["state"], row["absent_reads"]) == ("unknown", 1)
+    await world.dispatcher().drain()
+    assert (await world.target(target))["absent_reads"] == 1
+    await world.travel(10.1)
+    await world.dispatcher().drain()
+    history = await world.owner.fetch(
+        "SELECT to_state, proof FROM transitions WHERE target_id = $1 AND needs_proof ORDER BY pos",
+        target,
+    )
+    assert [tuple(row) for row in history] == [
+        ("scheduled", "lookup_absent"),
+        ("published", "remote_id"),
+    ]
+    assert await world.sent() == ["once"]
+
+
+async def test_an_early_absent_reading_proves_nothing(world):
+    [target] = await world.post("slow", await world.account())
+    sending = await begun(world, target)
+    early = Facts(error={"message": "?"}, check_at=sending.sent_at)
+    assert await world.lanes.outcome(sending, "sending", "unknown", early)
+    await world.dispatcher().drain()
+    row = await world.target(target)
+    assert (row["state"], row["absent_reads"]) == ("unknown", 0)
+
+
+async def test_a_late_answer_of_the_same_fence_is_evidence(world):
+    [target] = await world.post("late", await world.account())
+    sending = await begun(world, target)
+    await world.travel(15.1)
+    assert await world.lanes.sweep() == (0, 1, 0)
+    worker = world.dispatcher()
+    answer = module.outcome.published(Published("remote", "http://x"), "remote_id")
+    assert await worker._record(sending, "sending", answer)
+    row = await world.target(target)
+    assert (row["state"], row["external_id"]) == ("published", "remote")
+
+
+async def test_a_fence_that_moved_on_refuses_the_old_worker(world):
+    [target] = await world.post("fenced", await world.account())
+    old = ids.new(Tag.USER)
+    claims = await world.lanes.claim(old, 10)
+    await world.travel(5.1)
+    await world.lanes.sweep()
+    assert await world.lanes.begin(old, claims, [15.0]) == []
+    new = ids.new(Tag.USER)
+    [sending] = await world.lanes.begin(new, await world.lanes.claim(new, 10), [15.0])
+    stale = dataclasses.replace(sending, fence=claims[0].fence)
+    facts = Facts(proof="remote_id", external_id="x", external_url="x")
+    assert not await world.lanes.outcome(stale, "sending", "published", facts)
+    assert await world.states(target) == ["sending"]
+
+
+async def test_a_worker_that_slept_does_not_send(world, monkeypatch):
+    [target] = await world.post("sleepy", await world.account())
+    times = iter([0.0, 5.0])
+    monkeypatch.setattr(module, "_elapsed", lambda: next(times))
+    worker = world.dispatcher()
+    await worker.run_once()
+    assert await world.states(target) == ["scheduled"]
+    assert await world.sent() == []
+
+
+class Strange(Sandbox):
+    """A network that answers what the test wants."""
+
+    answer = finding = None
+
+    async def publish(self, _grant, _draft):
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    async def find_published(self, _grant, _draft):
+        return self.finding
+
+
+@pytest.fixture
+async def strange(world):
+    made = Strange({"MYPOST_SANDBOX_URL": world.url}, "")
+    yield made
+    await made.close()
+
+
+async def test_an_exception_after_the_send_began_is_unknown(world, strange):
+    [target] = await world.post("x", await world.account())
+    world.network, strange.answer = strange, ValueError("secret")
+    await world.dispatcher().drain()
+    row = await world.target(target)
+    assert row["state"] == "unknown"
+    assert row["error"]["message"] == "no answer (ValueError)"
+
+
+async def test_a_blind_network_asks_a_person_at_once(world, strange, monkeypatch):
+    monkeypatch.setattr(Strange, "kind", Kind.BLIND)
+    [target] = await world.post("x", await world.account())
+    world.network, strange.answer = strange, ValueError()
+    await world.dispatcher().drain()
+    await world.travel(11.1)
+    await world.dispatcher().drain()
+    assert await world.states(target) == ["needs_confirmation"]
+
+
+async def test_unreadable_for_fifteen_minutes_asks_a_person(world, strange):
+    [target] = await world.post("x", await world.account())
+    world.network, strange.answer = strange, ValueError()
+    strange.finding = Unreadable("503")
+    await world.dispatcher().drain()
+    await world.travel(11.1)
+    await world.dispatcher().drain()
+    assert await world.states(target) == ["unknown"]
+    await world.travel(900)
+    await world.dispatcher().drain()
+    row = await world.target(target)
+    assert row["state"] == "needs_confirmation"
+    assert "503" in row["error"]["message"]
+
+
+async def test_an_answer_the_row_refuses_ends_with_a_person(world, strange):
+    account = await world.account()
+    world.network = strange
+    strange.answer = strange.finding = Published("same", "http://x")
+    [first] = await world.post("one", account)
+    [second] = await world.post("two", account)
+    await world.dispatcher().drain()
+    assert await world.states(first, second) == ["published", "needs_confirmation"]
+
+
+async def test_a_retryable_rejection_backs_off_and_keeps_the_reason(world, strange):
+    [target] = await world.post("x", await world.account())
+    world.network = strange
+    strange.answer = Rejected("busy", "nul\0 and half \ud800", "E1", retryable=True)
+    await world.dispatcher().drain()
+    row = await world.target(target)
+    assert (row["state"], row["hold_reason"]) == ("scheduled", "network_refused")
+    assert row["error"]["message"] == "nul and half ?"
+    pauses = [module.outcome.backoff(attempts).total_seconds() for attempts in (1, 2, 3, 5, 6, 99)]
+    assert pauses == [2, 4, 8, 32, 60, 60]
+
+
+async def test_a_day_late_asks_a_person(world):
+    [target] = await world.post("old", await world.account(), due_in=-90_000)
+    await world.dispatcher().drain()
+    row = await world.target(target)
+    assert (row["state"], row["error"]["networkCode"]) == ("needs_confirmation", "too_late")
+
+
+STATES = (
+    *("pending", "scheduled", "claimed", "sending", "confirming", "published"),
+    *("failed", "unknown", "needs_confirmation", "cancelled"),
+)
+APP_MAY = {
+    ("pending", "scheduled"),
+    ("pending", "cancelled"),
+    ("scheduled", "pending"),
+    ("scheduled", "cancelled"),
+    ("claimed", "pending"),
+    ("claimed", "cancelled"),
+    ("claimed", "scheduled"),
+    ("needs_confirmation", "published"),
+    ("needs_confirmation", "scheduled"),
+    ("needs_confirmation", "failed"),
+    ("failed", "scheduled"),
+}
+# What puts a row into a state, so that only the transition itself can be at fault.
+WAYS = {
+    "pending": [],
+    "scheduled": ["scheduled"],
+    "cancelled": ["cancelled"],
+    "claimed": ["scheduled", "claimed"],
+    "needs_confirmation": ["scheduled", "needs_confirmation"],
+    **{
+        state: ["scheduled", "claimed", "sending", state]
+        for state in ("published", "failed", "unknown", "confirming")
+    },
+    "sending": ["scheduled", "claimed", "sending"],
+}
+MOVE = """UPDATE targets SET state = $2::text, fence = fence + 1, proof = 'remote_id',
+  due_at = mypost_now(), sent_at = mypost_now(), error = '{}',
+  external_id = CASE WHEN $2::text = 'published' THEN id::text END,
+  lease_owner = CASE WHEN $2::text IN ('claimed', 'sending') THEN id END,
+  lease_until = CASE WHEN $2::text IN ('claimed', 'sending') THEN mypost_now() END WHERE id = $1"""
+
+
+@pytest.mark.parametrize("came_from", STATES)
+async def test_the_application_moves_a_target_only_where_it_may(world, came_from):
+    [target] = await world.post("x", await world.account())
+    await world.owner.execute("UPDATE targets SET state = 'pending', due_at = NULL")
+    for state in WAYS[came_from]:
+        await world.owner.execute(MOVE, target, state)
+    allowed = set()
+    async with world.app.acquire() as connection:
+        for goes_to in STATES:
+            attempt = connection.transaction()
+            await attempt.start()
+            scope = f"{{{world.workspace}}}"
+            await connection.execute("SELECT set_config('mypost.ws', $1, true)", scope)
+            try:
+                assert await connection.execute(MOVE, target, goes_to) == "UPDATE 1"
+                allowed.add(goes_to)
+            except asyncpg.IntegrityConstraintViolationError:
+                pass
+            await attempt.rollback()
+    assert allowed == {came_from} | {to for start, to in APP_MAY if start == came_from}
+
+
+async def test_the_dispatcher_role_reads_no_table(world):
+    for table in ("targets", "posts", "accounts", "lanes", "outbox", "events"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await world.pool.fetch(f"SELECT * FROM {table}")
+
+
+async def test_three_dispatchers_and_a_sweeper_send_each_post_once(world):
+    accounts = [await world.account() for _ in range(8)]
+    texts = [f"p{number}" for number in range(24)]
+    targets = []
+    for number, text in enumerate(texts):
+        pair = (accounts[number % 8], accounts[(number + 3) % 8])
+        targets += await world.post(text, *pair, due_in=number - 100)
+    workers = [world.dispatcher() for _ in range(3)]
+    running = [asyncio.create_task(worker.run()) for worker in workers]
+
+    async def all_out() -> bool:
+        await world.lanes.sweep()
+        return set(await world.states(*targets)) == {"published"}
+
+    await until(all_out, 30)
+    for worker in workers:
+        worker.stop()
+    await asyncio.gather(*running)
+    assert sorted(await world.sent()) == sorted(texts * 2)
+    inversions = await world.owner.fetchval(
+        "SELECT count(*) FROM targets a JOIN targets b USING (account_id)"
+        " WHERE a.due_at < b.due_at AND a.sent_at > b.sent_at"
+    )
+    assert inversions == 0
+
+
+async def test_run_sends_when_woken_and_finishes_when_stopped(world):
+    account = await world.account("slow")
+    worker = world.dispatcher()
+    running = asyncio.create_task(worker.run())
+    [target] = await world.post("goodbye", account)
+    world.wake.set()
+
+    async def begun() -> bool:
+        return await world.states(target) == ["sending"]
+
+    await until(begun)
+    worker.stop()
+    await running
+    assert await world.states(target) == ["published"]
