@@ -161,7 +161,7 @@ def build(settings: Settings, keys: Keys, *, passwords: Passwords | None = None)
         Route("/healthz", lambda _: JSONResponse({"status": "ok"})),
         Route("/readyz", readiness(held)),
         Route("/.well-known/jwks.json", lambda _: JSONResponse(held.services.sessions.jwks())),
-        *door.routes(schema, documents, make),
+        *door.routes(core, documents, make),
         *(
             Mount(f"/networks/{key}", app=server)
             for key, server in networks.servers(keys_in_use, settings.data_dir / "networks").items()

@@ -16,11 +16,11 @@ class Settings:
 
     data_dir: Path
     embedded: bool  # MyPost starts PostgreSQL and Valkey itself
-    owner_url: str | None
-    app_url: str | None
-    dispatch_url: str | None
-    redis_url: str | None
-    secret: str | None
+    owner_url: str | None = field(repr=False)
+    app_url: str | None = field(repr=False)
+    dispatch_url: str | None = field(repr=False)
+    redis_url: str | None = field(repr=False)
+    secret: str | None = field(repr=False)
     origin: str
     allowed_origins: tuple[str, ...]
     registration_open: bool

@@ -19,6 +19,7 @@ from mypost.engine.http import Spell, spelled
 PROTOCOL = "graphql-transport-ws"
 INIT_WAIT_S = 5.0
 PING_S = 20.0
+CHECK_S = 2.0
 MAX_OPERATIONS = 20
 MAX_MESSAGE = 64 * 1024
 
@@ -176,7 +177,7 @@ class Socket:
         assert self.caller is not None  # noqa: S101 - started after the ack
         passed = 0.0
         while True:
-            pause = max(min(PING_S / 4, self.caller.seconds_left), 0.01)
+            pause = max(min(CHECK_S, self.caller.seconds_left), 0.01)
             await asyncio.sleep(pause)
             if self.caller.seconds_left <= 0:
                 await self.close(4403, "Token expired")
@@ -229,9 +230,13 @@ class Socket:
         results = subscribe(
             served.schema, prepared, variables, context, self.caller.context, name
         )
-        async for result in results:
-            if not await self._next(id, result, context):
-                return
+        try:
+            async for result in results:
+                if not await self._next(id, result, context):
+                    return
+        except Exception as error:  # noqa: BLE001 - the client is told, the server goes on
+            await self._error(id, GraphQLError(str(error), path=[], original_error=error), context)
+            return
         self.operations.pop(id, None)
         await self._send({"id": id, "type": "complete"})
 

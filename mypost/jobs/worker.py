@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-import os
 import signal
-import stat
 import sys
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -30,6 +28,9 @@ STEADY = 10.0  # a child that lived so long is restarted without delay
 PATIENCE = 15.0  # more than a dispatcher takes to finish its sends
 FAREWELL = 10.0
 LANES_POOL = 8
+
+# The loop alone would let a waiting task be collected.
+_WATCHERS: set[asyncio.Task[None]] = set()
 
 log = structlog.get_logger()
 
@@ -113,9 +114,6 @@ async def _first(*works: Coroutine[Any, Any, object]) -> None:
 
 async def _orphaned() -> None:
     """Returns when the parent is gone: our stdin is a pipe of which it holds the other end."""
-    if not stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode):
-        # Nobody's pipe: a terminal, or the empty stdin that service managers give.
-        await asyncio.Event().wait()
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
@@ -128,8 +126,8 @@ def _told(*, watch_parent: bool) -> asyncio.Event:
     stop = stopped_by_signal()
     if watch_parent:
         watcher = asyncio.create_task(_orphaned())
-        # The callback holds the task: the loop alone would let it be collected.
-        watcher.add_done_callback(lambda _, held=watcher: stop.set())
+        watcher.add_done_callback(lambda _: stop.set())
+        _WATCHERS.add(watcher)
     return stop
 
 

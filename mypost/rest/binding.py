@@ -81,7 +81,7 @@ class Binding:
         body: dict[str, Any],
         if_match: str | None,
     ) -> dict[str, Any]:
-        """Answers the variables. Raises NotFound for a path no id fits, Invalid with every fault."""
+        """Answers the variables of a request. Raises Invalid with every fault."""
         variables: dict[str, Any] = {}
         faults = Faults()
         if self.input is not None:
@@ -90,9 +90,9 @@ class Binding:
         self._from_query(query, variables, faults)
         if self.input is not None and faults.found:
             self.input.judge(variables[INPUT], (), faults)
-        faults.refuse()
         for name, parameter in self.path.items():
-            _put(variables, parameter.place, path[name])
+            _put(variables, parameter.place, parameter.read([path[name]], faults))
+        faults.refuse()
         if self.versioned and (expected := _version(if_match)) is not None:
             variables[INPUT][VERSION] = expected
         return variables
@@ -151,7 +151,7 @@ class Binder:
     def __post_init__(self) -> None:
         self.names = set(PARAMETER.findall(self.route.path))
 
-    def field(self, name: str, declared: GraphQLField, *, last: bool) -> str:
+    def arguments(self, name: str, declared: GraphQLField, *, last: bool) -> str:
         """Binds the arguments of one field of a query; answers them as the operation's text."""
         texts = []
         for argument, spec in declared.args.items():

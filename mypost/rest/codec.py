@@ -76,7 +76,7 @@ def _query(route: Route, schema: GraphQLSchema) -> Endpoint:
     binder, parent, calls = Binder(route), _root(route, schema, OperationType.QUERY), []
     for name in names:
         declared = _field(route, parent, name)
-        calls.append(name + binder.field(name, declared, last=name is names[-1]))
+        calls.append(name + binder.arguments(name, declared, last=name is names[-1]))
         parent = _object(route, get_named_type(declared.type))
     listed = is_connection(parent)
     shown = get_named_type(parent.fields["nodes"].type) if listed else parent
@@ -122,7 +122,7 @@ def _payload(route: Route, payload: GraphQLObjectType) -> tuple[tuple[str, ...],
         name, selection = data[0][0], select(route, inner)
         return (route.field, name), selection, f"{{ {name} {selection} {ERRORS} }}"
     selection = select(route, payload)
-    return (route.field,), selection, f"{{ {ERRORS} {str(selection)[1:]}"
+    return (route.field,), selection, f"{{ {ERRORS}{str(selection)[1:]}"
 
 
 def _text(kind: str, binder: Binder, calls: list[str], inner: str) -> str:
@@ -141,7 +141,7 @@ def _root(route: Route, schema: GraphQLSchema, kind: OperationType) -> GraphQLOb
 
 
 def _field(route: Route, parent: GraphQLObjectType, name: str) -> GraphQLField:
-    declared = parent.fields.get(name)
+    declared: GraphQLField | None = parent.fields.get(name)
     if declared is None:
         raise RowError(route, f"{parent.name} has no field {name}")
     return declared

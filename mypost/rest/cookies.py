@@ -3,9 +3,10 @@
 from starlette.responses import Response
 
 from mypost.context import Context
+from mypost.rest.routes import BASE
 
 # Only these endpoints read the refresh cookie.
-PATH = "/api/v1/auth"
+PATH = f"{BASE}/auth"
 
 
 def set_cookies(response: Response, ctx: Context) -> None:

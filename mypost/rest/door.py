@@ -117,9 +117,8 @@ def routes(schema: GraphQLSchema, documents: Documents, make_context: MakeContex
     for endpoint in ENDPOINTS:
         serving = Serving(endpoint, schema, documents, make_context)
         paths.setdefault(endpoint.route.path, {})[endpoint.route.method] = serving
-    # Words before parameters, so that /posts/bulk is not taken for a post.
-    ordered = sorted(paths, key=lambda path: path.replace("{", "~"))
-    return [Route(BASE + path, Path(paths[path]), name=path) for path in ordered]
+    # Sorted, words come before parameters: /posts/bulk is not taken for a post.
+    return [Route(BASE + path, Path(paths[path]), name=path) for path in sorted(paths)]
 
 
 def _not_allowed(request: Request, allow: str) -> Response:
@@ -141,6 +140,11 @@ async def method_not_allowed(request: Request, error: Exception) -> Response:
     return _not_allowed(request, headers.get("Allow", ""))
 
 
+def refusal(request: Request, error: Exception) -> Response:
+    """Answers what was raised before an operation began; what nobody foresaw is masked."""
+    return from_error(error, request_id_of(request))
+
+
 async def server_error(request: Request, error: Exception) -> Response:
     """Answers, logs and masks what nobody foresaw."""
-    return from_error(error, request_id_of(request))
+    return refusal(request, error)

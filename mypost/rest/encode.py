@@ -1,4 +1,4 @@
-"""From the data of an operation to the body and headers of an answer, compiled from its selection."""
+"""From the data of an operation to the body and headers of an answer."""
 
 import re
 from collections.abc import Callable

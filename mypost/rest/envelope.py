@@ -1,18 +1,17 @@
 """Errors as REST spells them: a status, the envelope, and nothing about the inside."""
 
 import secrets
-import traceback
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import orjson
-import structlog
 from graphql import GraphQLError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mypost.errors import (
     FAULT_CODE,
+    MASKED,
     REQUEST_ID_PREFIX,
     STATUS,
     ApiError,
@@ -22,14 +21,12 @@ from mypost.errors import (
     Invalid,
     NotFound,
     envelope,
+    mask,
 )
 from mypost.rest.binding import INPUT, PAGING
 
 SEVERAL = "Some fields are not valid"
-MASKED = "Something went wrong here; the request id helps us find out what"
 WRAPPERS = {INPUT, "filter"}
-
-log = structlog.get_logger()
 
 
 def respond(status: int, body: object, headers: Mapping[str, str] | None = None) -> Response:
@@ -75,9 +72,7 @@ def from_error(
         wait = error.retry_after
         headers = {} if wait is None else {"Retry-After": str(wait)}
         return refuse(error.code, error.message, request_id, headers=headers)
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f"{frames[-1].name}:{frames[-1].lineno}" if frames else None
-    log.error("request failed", error=type(error).__name__, place=place, request_id=request_id)
+    mask(error, request_id)
     return refuse(Code.INTERNAL_ERROR, MASKED, request_id)
 
 
@@ -113,7 +108,7 @@ def from_faults(
     code = Code.VALIDATION_ERROR if Code.VALIDATION_ERROR in codes else codes[0]
     message = own[0].message if len(own) == 1 else SEVERAL
     # A fault of the whole object, such as its state, has no place to name.
-    return refuse(code, message, request_id, [f for f in own if f.path])
+    return refuse(code, message, request_id, [f for f in own if f.path or len(own) > 1])
 
 
 def _spelled(path: tuple[str, ...]) -> tuple[str, ...]:

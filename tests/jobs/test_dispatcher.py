@@ -10,7 +10,7 @@ from mypost import ids
 from mypost.ids import Tag
 from mypost.jobs import dispatcher as module
 from mypost.models.lanes import Facts
-from mypost.networks import Kind, Published, Rejected, Unreadable
+from mypost.networks import Kind, Published, RateLimited, Rejected, Unreadable
 from mypost.networks.sandbox import Sandbox
 from tests.jobs.conftest import until
 
@@ -283,6 +283,21 @@ async def test_an_exception_after_the_send_began_is_unknown(world, strange):
     assert row["error"]["message"] == "no answer (ValueError)"
 
 
+async def test_an_old_hold_does_not_outlive_a_new_one(world, strange):
+    account = await world.account()
+    [target] = await world.post("x", account)
+    world.network, strange.answer = strange, RateLimited(1)
+    await world.dispatcher().drain()
+    await world.travel(1.5)
+    strange.answer, strange.finding = ValueError(), Published("id", "http://x")
+    await world.dispatcher().drain()
+    assert (await world.target(target))["hold_reason"] == "unknown"
+    await world.travel(11.1)
+    await world.dispatcher().drain()
+    row = await world.target(target)
+    assert (row["state"], row["hold_reason"], row["hold_until"]) == ("published", None, None)
+
+
 async def test_a_blind_network_asks_a_person_at_once(world, strange, monkeypatch):
     monkeypatch.setattr(Strange, "kind", Kind.BLIND)
     [target] = await world.post("x", await world.account())
@@ -335,71 +350,6 @@ async def test_a_day_late_asks_a_person(world):
     await world.dispatcher().drain()
     row = await world.target(target)
     assert (row["state"], row["error"]["networkCode"]) == ("needs_confirmation", "too_late")
-
-
-STATES = (
-    *("pending", "scheduled", "claimed", "sending", "confirming", "published"),
-    *("failed", "unknown", "needs_confirmation", "cancelled"),
-)
-APP_MAY = {
-    ("pending", "scheduled"),
-    ("pending", "cancelled"),
-    ("scheduled", "pending"),
-    ("scheduled", "cancelled"),
-    ("claimed", "pending"),
-    ("claimed", "cancelled"),
-    ("claimed", "scheduled"),
-    ("needs_confirmation", "published"),
-    ("needs_confirmation", "scheduled"),
-    ("needs_confirmation", "failed"),
-    ("failed", "scheduled"),
-}
-# What puts a row into a state, so that only the transition itself can be at fault.
-WAYS = {
-    "pending": [],
-    "scheduled": ["scheduled"],
-    "cancelled": ["cancelled"],
-    "claimed": ["scheduled", "claimed"],
-    "needs_confirmation": ["scheduled", "needs_confirmation"],
-    **{
-        state: ["scheduled", "claimed", "sending", state]
-        for state in ("published", "failed", "unknown", "confirming")
-    },
-    "sending": ["scheduled", "claimed", "sending"],
-}
-MOVE = """UPDATE targets SET state = $2::text, fence = fence + 1, proof = 'remote_id',
-  due_at = mypost_now(), sent_at = mypost_now(), error = '{}',
-  external_id = CASE WHEN $2::text = 'published' THEN id::text END,
-  lease_owner = CASE WHEN $2::text IN ('claimed', 'sending') THEN id END,
-  lease_until = CASE WHEN $2::text IN ('claimed', 'sending') THEN mypost_now() END WHERE id = $1"""
-
-
-@pytest.mark.parametrize("came_from", STATES)
-async def test_the_application_moves_a_target_only_where_it_may(world, came_from):
-    [target] = await world.post("x", await world.account())
-    await world.owner.execute("UPDATE targets SET state = 'pending', due_at = NULL")
-    for state in WAYS[came_from]:
-        await world.owner.execute(MOVE, target, state)
-    allowed = set()
-    async with world.app.acquire() as connection:
-        for goes_to in STATES:
-            attempt = connection.transaction()
-            await attempt.start()
-            scope = f"{{{world.workspace}}}"
-            await connection.execute("SELECT set_config('mypost.ws', $1, true)", scope)
-            try:
-                assert await connection.execute(MOVE, target, goes_to) == "UPDATE 1"
-                allowed.add(goes_to)
-            except asyncpg.IntegrityConstraintViolationError:
-                pass
-            await attempt.rollback()
-    assert allowed == {came_from} | {to for start, to in APP_MAY if start == came_from}
-
-
-async def test_the_dispatcher_role_reads_no_table(world):
-    for table in ("targets", "posts", "accounts", "lanes", "outbox", "events"):
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await world.pool.fetch(f"SELECT * FROM {table}")
 
 
 async def test_three_dispatchers_and_a_sweeper_send_each_post_once(world):

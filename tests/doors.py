@@ -1,0 +1,199 @@
+"""One test, two doors: each operation spelled for GraphQL and for REST, and one answer for both."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from tests.client import Api, Person
+
+POST = (
+    "{ id brandId content status phase version mediaIds targetAccountIds tags scheduledAt"
+    " publishedAt createdBy createdAt updatedAt targets { id accountId network status content"
+    " mediaIds options externalId externalUrl publishedAt attempts nextAttemptAt"
+    " error { category source retryable message networkCode } } }"
+)
+BRAND = "{ id workspaceId name description timezone accountCount version createdAt updatedAt }"
+WORKSPACE = (
+    "{ id name slug timezone settings { approvalRequired allowSelfApproval } role { id name }"
+    " version createdAt updatedAt }"
+)
+ACCOUNT = (
+    "{ id brandId network name handle externalId profileImageUrl status scopes tokenExpiresAt"
+    " lastError limits { text { unit max } } createdAt updatedAt }"
+)
+OFFER = (
+    "{ connectionId kind authorizationUrl state expiresAt"
+    " fields { name label secret help choices } }"
+)
+SESSION = "accessToken expiresIn refreshToken refreshExpiresIn"
+CONNECTION = f"{{ id network status error expiresAt accounts {ACCOUNT} }}"
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """How one operation is spelled by each door; path names are filled from the input."""
+
+    rest: str
+    kind: str
+    root: str
+    input_type: str
+    selection: str
+    takes: str | None = None
+
+
+OPERATIONS = {
+    "register": Spelling("POST /auth/register", "mutation", "register", "RegisterInput",
+                         f"{{ {SESSION} user {{ id email name }} userErrors {{ code message path }} }}"),
+    "login": Spelling("POST /auth/login", "mutation", "login", "LoginInput",
+                      f"{{ {SESSION} user {{ id email name }} userErrors {{ code message path }} }}"),
+    "refresh": Spelling("POST /auth/refresh", "mutation", "refreshSession", "RefreshSessionInput",
+                        f"{{ {SESSION} userErrors {{ code message path }} }}"),
+    "create_workspace": Spelling("POST /workspaces", "mutation", "createWorkspace",
+                                 "CreateWorkspaceInput", WORKSPACE, "workspace"),
+    "update_workspace": Spelling("PATCH /workspaces/{id}", "mutation", "updateWorkspace",
+                                 "UpdateWorkspaceInput", WORKSPACE, "workspace"),
+    "create_brand": Spelling("POST /workspaces/{workspaceId}/brands", "mutation", "createBrand",
+                             "CreateBrandInput", BRAND, "brand"),
+    "update_brand": Spelling("PATCH /brands/{id}", "mutation", "updateBrand", "UpdateBrandInput",
+                             BRAND, "brand"),
+    "connect": Spelling("POST /brands/{brandId}/social-accounts", "mutation",
+                        "connectSocialAccount", "ConnectSocialAccountInput", OFFER, "connection"),
+    "reconnect": Spelling("POST /social-accounts/{id}/reconnect", "mutation",
+                          "reconnectSocialAccount", "ReconnectSocialAccountInput", OFFER, "connection"),
+    "complete": Spelling("POST /social-connections/{id}", "mutation", "completeConnection",
+                         "CompleteConnectionInput", CONNECTION, "connection"),
+    "create_post": Spelling("POST /brands/{brandId}/posts", "mutation", "createPost",
+                            "CreatePostInput", POST, "post"),
+    "update_post": Spelling("PATCH /posts/{id}", "mutation", "updatePost", "UpdatePostInput",
+                            POST, "post"),
+    "schedule_post": Spelling("POST /posts/{id}/schedule", "mutation", "schedulePost",
+                              "SchedulePostInput", POST, "post"),
+    "publish_post": Spelling("POST /posts/{id}/publish", "mutation", "publishPost",
+                             "PostActionInput", POST, "post"),
+    "cancel_post": Spelling("POST /posts/{id}/cancel", "mutation", "cancelPost",
+                            "PostActionInput", POST, "post"),
+    "workspace": Spelling("GET /workspaces/{id}", "query", "workspace", "", WORKSPACE),
+    "brand": Spelling("GET /brands/{id}", "query", "brand", "", BRAND),
+    "post": Spelling("GET /posts/{id}", "query", "post", "", POST),
+    "connection": Spelling("GET /social-connections/{id}", "query", "socialConnection", "", CONNECTION),
+    "delete_post": Spelling("DELETE /posts/{id}", "mutation", "deletePost", "PostActionInput", "", "deletedId"),
+    "delete_brand": Spelling("DELETE /brands/{id}?force={force}", "mutation", "deleteBrand",
+                             "DeleteBrandInput", "", "deletedId"),
+    "disconnect": Spelling("DELETE /social-accounts/{id}", "mutation", "disconnectSocialAccount",
+                           "DisconnectSocialAccountInput", "{ id }", "account"),
+}  # fmt: skip
+
+# Enum values are in capitals by GraphQL and lower-case words by REST.
+ENUM_FIELDS = {"network", "refreshTokenIn"}
+ENUM_ANSWERS = {"status", "phase", "network", "kind", "permissions"}
+STATUS_OF = {
+    "UNAUTHORIZED": 401, "FORBIDDEN": 403, "NOT_FOUND": 404, "VALIDATION_ERROR": 400,
+    "CONFLICT": 409, "PRECONDITION_FAILED": 412, "RATE_LIMITED": 429, "INTERNAL_ERROR": 500,
+}  # fmt: skip
+OF_USER_ERROR = {"INVALID_STATE": "CONFLICT", "STALE_VERSION": "PRECONDITION_FAILED"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an operation answered, whichever the door: the object, or a code and its places."""
+
+    body: Any
+    code: str | None = None
+    details: tuple[tuple[str, str], ...] = ()
+    request_id: str | None = None
+
+    @property
+    def paths(self) -> set[str]:
+        return {path for path, _ in self.details}
+
+    @property
+    def ok(self) -> Any:
+        assert self.code is None, self
+        return self.body
+
+
+class Door(Protocol):
+    """A way in."""
+
+    name: str
+
+    async def call(self, who: "Person | None", operation: str, **given: Any) -> Answer: ...
+
+
+def _lower(value: Any, key: str = "") -> Any:
+    if isinstance(value, dict):
+        return {k: _lower(v, k) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_lower(item, key) for item in value]
+    return value.lower() if key in ENUM_ANSWERS and isinstance(value, str) else value
+
+
+class GraphQLDoor:
+    """POST /graphql."""
+
+    name = "graphql"
+
+    def __init__(self, api: "Api") -> None:
+        self.api = api
+
+    async def call(self, who: "Person | None", operation: str, **given: Any) -> Answer:
+        spelling = OPERATIONS[operation]
+        input = {k: v.upper() if k in ENUM_FIELDS and isinstance(v, str) else v for k, v in given.items()}
+        if spelling.kind == "query":
+            text = f"query($id: ID!) {{ {spelling.root}(id: $id) {spelling.selection} }}"
+            variables = input
+        else:
+            wrapped = spelling.selection
+            if spelling.takes:
+                wrapped = f"{{ {spelling.takes} {spelling.selection} userErrors {{ code message path }} }}"
+            text = f"mutation($i: {spelling.input_type}!) {{ {spelling.root}(input: $i) {wrapped} }}"
+            variables = {"i": input}
+        said = await self.api.gql(text, variables, token=who.token if who else None)
+        return self._answer(said, spelling, given)
+
+    def _answer(self, said: dict[str, Any], spelling: Spelling, given: dict[str, Any]) -> Answer:
+        if said.get("errors"):
+            error = said["errors"][0]
+            details = tuple((d["path"], d["message"]) for d in error["extensions"].get("details", ()))
+            return Answer(None, error["extensions"]["code"], details, error["extensions"]["requestId"])
+        found = said["data"][spelling.root]
+        if spelling.kind == "query":
+            return Answer(_lower(found))
+        errors = found.pop("userErrors")
+        if errors:
+            codes = {OF_USER_ERROR.get(e["code"], "VALIDATION_ERROR") for e in errors}
+            code = "VALIDATION_ERROR" if "VALIDATION_ERROR" in codes else codes.pop()
+            details = tuple((".".join(e["path"]), e["message"]) for e in errors)
+            # An unknown id that REST carries in its path is a 404 there.
+            if errors[0]["code"] == "NOT_FOUND" and f"{{{details[0][0]}}}" in spelling.rest:
+                code, details = "NOT_FOUND", ()
+            return Answer(None, code, details)
+        return Answer(_lower(found[spelling.takes] if spelling.takes else found))
+
+
+class RestDoor:
+    """/api/v1."""
+
+    name = "rest"
+
+    def __init__(self, api: "Api") -> None:
+        self.api = api
+
+    async def call(self, who: "Person | None", operation: str, **given: Any) -> Answer:
+        method, path = OPERATIONS[operation].rest.split(" ", 1)
+        given = {"force": "false", **given} if "{force}" in path else given
+        body = {k: v for k, v in given.items() if f"{{{k}}}" not in path}
+        path = path.format(**given)
+        headers = {}
+        if "expectedVersion" in body:
+            headers["if-match"] = f'"{body.pop("expectedVersion")}"'
+        token = who.token if who else None
+        answer = await self.api.rest(
+            method, path, body if method in ("POST", "PATCH") else None, token=token, headers=headers
+        )
+        if answer.status_code >= 400:
+            error = answer.json()["error"]
+            assert answer.status_code == STATUS_OF[error["code"]]
+            details = tuple((d["path"], d["message"]) for d in error["details"])
+            return Answer(None, error["code"], details, error["requestId"])
+        return Answer(answer.json() if answer.content else given.get("id"))
