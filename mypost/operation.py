@@ -66,7 +66,7 @@ class Operation:
                 on.relation, ids.parse(id), on.noun, self.requires, lock=on.lock
             )
         except NotFound as error:
-            if on.own:
+            if on.own or self.kind != "mutation":
                 raise
             fault = Fault((camel(on.argument),), error.message, FaultCode.NOT_FOUND)
             raise Invalid([fault]) from None

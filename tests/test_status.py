@@ -232,7 +232,7 @@ async def test_an_invalid_document_is_an_error_not_a_close(live: Socket) -> None
 
 
 async def test_the_socket_ends_with_its_token(moved: House, ann: Person) -> None:
-    await moved.shift(timedelta(seconds=899.5))
+    await moved.shift(timedelta(seconds=898))
 
     async with Socket.open(moved.settings.origin, ann.token) as socket, asyncio.timeout(5):
         assert await closing(socket) == (4403, "Token expired")

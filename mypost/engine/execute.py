@@ -6,13 +6,15 @@ from typing import Any, cast
 
 from graphql import (
     ExecutionResult,
+    Executor,
     GraphQLError,
     GraphQLSchema,
     OperationDefinitionNode,
     OperationType,
     create_source_event_stream,
-    execute as run,
+    execute_subscription_event,
 )
+from graphql import execute as run
 
 from mypost.engine.documents import Prepared
 
@@ -70,20 +72,21 @@ async def subscribe(
         yield await execute(schema, prepared, variables, context, operation_name)
         return
     assert prepared.document is not None  # noqa: S101 - chosen from it
-    given: Any = {
-        "variable_values": variables,
-        "operation_name": operation_name,
-    }
-    stream = create_source_event_stream(schema, prepared.document, context_value=context, **given)
+    asked = (variables, operation_name)
+    executor = Executor.build(schema, prepared.document, None, context, *asked)
+    if isinstance(executor, list):
+        yield ExecutionResult(None, executor)
+        return
+    stream = create_source_event_stream(executor)
     stream = await stream if isawaitable(stream) else stream
     if isinstance(stream, ExecutionResult):
         yield stream
         return
     try:
         async for event in stream:
-            result = run(
-                schema, prepared.document, event, context_value=fresh(), **given
-            )
+            once = Executor.build(schema, prepared.document, event, fresh(), *asked)
+            assert isinstance(once, Executor)  # noqa: S101 - the same variables held before
+            result = execute_subscription_event(once)
             yield cast("ExecutionResult", await result if isawaitable(result) else result)
     except Exception as error:  # noqa: BLE001 - the gate of a subscription speaks at its first event
         yield ExecutionResult(None, [GraphQLError(str(error), original_error=error)])
