@@ -8,8 +8,8 @@ from typing import Annotated, Literal, NoReturn
 
 from cyclopts import App, Parameter
 
-from mypost import embedded, logs, process
 from mypost import demo as demonstration
+from mypost import embedded, logs, process
 from mypost.models import database
 from mypost.settings import BadSettings
 

@@ -123,7 +123,9 @@ def connector(held: Held) -> Callable[[WebSocket, dict[str, Any]], Awaitable[Sub
 
 def told(error: GraphQLError, where: Any) -> dict[str, Any]:
     """Spells a GraphQL error with the request's id."""
-    request_id = where.caller.request_id if isinstance(where, Context) else request_id_of(where.scope)
+    request_id = (
+        where.caller.request_id if isinstance(where, Context) else request_id_of(where.scope)
+    )
     return spell(error, request_id)
 
 
@@ -171,7 +173,13 @@ def build(settings: Settings, keys: Keys, *, passwords: Passwords | None = None)
         CORSMiddleware,
         allow_origins=settings.allowed_origins,
         allow_methods=["GET", "POST", "PATCH", "DELETE", "PUT"],
-        allow_headers=["authorization", "content-type", "if-match", "idempotency-key", "x-requested-with"],
+        allow_headers=[
+            "authorization",
+            "content-type",
+            "if-match",
+            "idempotency-key",
+            "x-requested-with",
+        ],
         expose_headers=["etag", "location", "x-request-id", "retry-after"],
         allow_credentials=True,
     )
@@ -193,7 +201,9 @@ def readiness(held: Held) -> Callable[[Request], Awaitable[Response]]:
         except Exception:  # noqa: BLE001 - whatever the cause, we are not ready
             return JSONResponse({"status": "down", "postgres": "down"}, 503)
         redis = await held.services.nudges.reachable()
-        return JSONResponse({"status": "ok" if redis else "degraded", "redis": "ok" if redis else "down"})
+        return JSONResponse(
+            {"status": "ok" if redis else "degraded", "redis": "ok" if redis else "down"}
+        )
 
     return ready
 

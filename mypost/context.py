@@ -12,9 +12,9 @@ from aiodataloader import DataLoader
 from tortoise.models import Model
 
 from mypost import ids
+from mypost.crypto import Keys
 from mypost.errors import Forbidden, NotFound, Unauthorized
 from mypost.feed import Feed
-from mypost.crypto import Keys
 from mypost.models.base import Db
 from mypost.models.database import transaction
 from mypost.models.paging import Listing, Page, Slice, page
@@ -117,7 +117,7 @@ class Context:
         *,
         lock: bool = False,
     ) -> M:
-        """Fetches and authorises in one step: NotFound when foreign, Forbidden without the right."""
+        """Fetches and authorises in one step: NotFound when foreign, else perhaps Forbidden."""
         row = None if id is None else await self.find(relation, id, lock=lock)
         if row is None and id is not None and await self._look_again():
             row = await self.find(relation, id, lock=lock)
@@ -139,7 +139,7 @@ class Context:
         return True
 
     async def _follow(self, inside: "Context") -> None:
-        """Takes over what a committed change made of the viewer: signed in, or in a new workspace."""
+        """Takes over what a committed change made of the viewer."""
         self._viewer = inside._viewer  # noqa: SLF001 - its own kind
         if inside._entered and self._viewer is not None:  # noqa: SLF001
             session = self._viewer.session_id
@@ -214,7 +214,7 @@ class Context:
         await self._follow(inside)
 
     def _inside(self, connection: asyncpg.Connection) -> "Context":
-        """This operation inside a transaction."""
+        """The same operation, inside a transaction."""
         child = Context(self.services, self.caller, self._viewer, connection)
         child.effects = self.effects
         return child

@@ -19,13 +19,15 @@ from websockets.asyncio.client import ClientConnection, connect
 from mypost import clock, networks
 from mypost import settings as configuration
 
-EMAIL, PASSWORD = "demo@example.com", "a demo of mypost"  # noqa: S105 - told to everyone who looks
+EMAIL, PASSWORD = "demo@example.com", "a demo of mypost"
 STARTS_S, LIFE_S, AHEAD = 60, 60, timedelta(seconds=2)
 LOGIN = (
     "mutation Login($input: LoginInput!) { login(input: $input)"
     " { accessToken expiresIn user { name email } userErrors { message path } } }"
 )
-REGISTER = LOGIN.replace("Login($input: LoginInput!) { login", "Register($input: RegisterInput!) { register")
+REGISTER = LOGIN.replace(
+    "Login($input: LoginInput!) { login", "Register($input: RegisterInput!) { register"
+)
 HOME = "{ viewer { workspaces { id } } }"
 BRANDS = (
     "query($id: ID!) { workspace(id: $id) { brands { nodes"
@@ -242,8 +244,12 @@ async def _watch(events: ClientConnection, post_id: str) -> None:
             target = event["target"] or {}
             where = target.get("externalUrl") or (target.get("error") or {}).get("message") or ""
             moved = f"{event['previousPhase'].lower()} → {event['phase'].lower()}"
-            say(f"live {time.monotonic() - begun:6.3f} s  {event['type']:<20} {moved}  {where}".rstrip())
-            if event["type"].startswith("post.") and event["phase"] not in ("SCHEDULED", "PUBLISHING"):
+            at = time.monotonic() - begun
+            say(f"live {at:6.3f} s  {event['type']:<20} {moved}  {where}".rstrip())
+            if event["type"].startswith("post.") and event["phase"] not in (
+                "SCHEDULED",
+                "PUBLISHING",
+            ):
                 return
 
 

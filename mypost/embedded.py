@@ -201,7 +201,7 @@ def _programs() -> Path:
 
 def _run(command: list[str], script: str = "", **how: Any) -> subprocess.CompletedProcess[str]:
     # Every word of a command is ours or a path, and no shell reads it.
-    return subprocess.run(  # noqa: S603
+    return subprocess.run(
         command, input=script, env=CLEAN, capture_output=True, text=True, check=False, **how
     )
 

@@ -209,7 +209,7 @@ MASKED = "Something went wrong on our side"
 
 
 def mask(error: BaseException, request_id: str) -> None:
-    """Notes an unforeseen error where only we can read it: its class and place, never its values."""
+    """Notes an unforeseen error for us: its class and place, never its values."""
     frame = error.__traceback__
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next

@@ -30,7 +30,9 @@ SINCE = (
     "SELECT workspace_id, number, type, brand_id, occurred_at, payload FROM events"
     " WHERE workspace_id = ANY ($1::uuid[]) AND number > $2 ORDER BY number LIMIT $3"
 )
-NEWEST = "SELECT coalesce(max(number), 0) AS number FROM events WHERE workspace_id = ANY ($1::uuid[])"
+NEWEST = (
+    "SELECT coalesce(max(number), 0) AS number FROM events WHERE workspace_id = ANY ($1::uuid[])"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class _Listener:
 class Feed:
     """Hands the events of subscribed workspaces to their listeners, each once, in order."""
 
-    def __init__(self, pool: asyncpg.Pool, redis: "Redis[bytes]") -> None:
+    def __init__(self, pool: asyncpg.Pool, redis: Redis) -> None:
         self.pool = pool
         self.redis = redis
         self._listeners: dict[UUID, set[_Listener]] = defaultdict(set)

@@ -16,7 +16,7 @@ PATIENCE_S = 0.25
 class Nudges:
     """Sends nudges by name through Redis; never raises and never waits long."""
 
-    def __init__(self, redis: "Redis[bytes]") -> None:
+    def __init__(self, redis: Redis) -> None:
         self.redis = redis
 
     async def send(self, name: str, *args: Any) -> None:

@@ -16,7 +16,6 @@ from mypost.errors import Fault, FaultCode, Invalid, NotFound, Stale
 from mypost.models.relations import Relation
 from mypost.permissions import Permission
 
-
 # PostgreSQL stores no NUL, UTF-8 no lone surrogate.
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -62,9 +61,7 @@ class Operation:
         assert self.on is not None  # noqa: S101 - callers look first
         on = self.on
         try:
-            return await ctx.get(
-                on.relation, ids.parse(id), on.noun, self.requires, lock=on.lock
-            )
+            return await ctx.get(on.relation, ids.parse(id), on.noun, self.requires, lock=on.lock)
         except NotFound as error:
             if on.own or self.kind != "mutation":
                 raise
@@ -78,7 +75,8 @@ OPERATIONS: dict[str, Operation] = {}
 class Rule(Protocol):
     """A constraint declared beside an input field; answers what is wrong, or None."""
 
-    def __call__(self, value: Any) -> tuple[str, FaultCode] | None: ...
+    def __call__(self, value: Any) -> tuple[str, FaultCode] | None:
+        """Answers what is wrong with a value, or None."""
 
 
 def _declare(kind: str, access: Access, **record: Any) -> Callable[[Callable[..., Any]], Any]:

@@ -29,7 +29,11 @@ def read(data_dir: Path | None, **environment: str) -> Settings:
     settings = configuration.read()
     extra: Mapping[str, str] = {**settings.environment, **environment}
     settings = dataclasses.replace(settings, environment=extra)
-    return settings if data_dir is None else dataclasses.replace(settings, data_dir=data_dir.absolute())
+    return (
+        settings
+        if data_dir is None
+        else dataclasses.replace(settings, data_dir=data_dir.absolute())
+    )
 
 
 def _at(settings: Settings, services: embedded.Services) -> Settings:
@@ -65,9 +69,9 @@ def serve(host: str, port: int, data_dir: Path | None, *, worker: bool) -> None:
     """Serves the API until a signal, with the worker as a child."""
     settings = read(data_dir)
     logs.configure(settings.log_level)
-    with _listen(host, port) as listening, _services(settings) as ready:
+    with _listen(host, port) as listening, _services(settings) as started:
         address = f"http://{_name(host)}:{listening.getsockname()[1]}"
-        ready = dataclasses.replace(ready, **_addressed(settings, address))
+        ready = _addressed(started, address)
         keys = crypto.load(ready.secret, ready.data_dir)
         asyncio.run(database.migrate(str(ready.owner_url)))
         with _worker(ready, wanted=worker):
@@ -93,14 +97,16 @@ def _run(settings: Settings, keys: crypto.Keys, listening: socket.socket) -> Non
     uvicorn.Server(config).run(sockets=[listening])
 
 
-def _addressed(settings: Settings, address: str) -> dict[str, object]:
+def _addressed(settings: Settings, address: str) -> Settings:
     """Without MYPOST_ORIGIN, the address we listen on is our origin."""
     if "MYPOST_ORIGIN" in settings.environment:
-        return {}
+        return settings
     origins = settings.allowed_origins
     own = origins if "MYPOST_ALLOWED_ORIGINS" in settings.environment else (address,)
     environment = {**settings.environment, "MYPOST_ORIGIN": address}
-    return {"origin": address, "allowed_origins": own, "environment": environment}
+    return dataclasses.replace(
+        settings, origin=address, allowed_origins=own, environment=environment
+    )
 
 
 def _name(host: str) -> str:

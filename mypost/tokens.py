@@ -59,7 +59,9 @@ class Passwords:
 
     async def verify(self, stored: str | None, password: str) -> bool:
         """Compares in the same time whether the person exists or not."""
-        return bool(await self._run(self._verify, stored or self._nobody, password)) and bool(stored)
+        return bool(await self._run(self._verify, stored or self._nobody, password)) and bool(
+            stored
+        )
 
     def _verify(self, stored: str, password: str) -> bool:
         try:
@@ -120,14 +122,23 @@ class Sessions:
         return claims
 
     def _verified(self, token: str) -> dict[str, Any]:
-        options: Any = {"require": ["exp", "iat", "sub", "sid"], "verify_exp": False, "verify_iat": False}
+        options: Any = {
+            "require": ["exp", "iat", "sub", "sid"],
+            "verify_exp": False,
+            "verify_iat": False,
+        }
         try:
             header = jwt.get_unverified_header(token)
             if header.get("typ") != TOKEN_TYPE or header.get("kid") != self.keys.key_id:
                 raise Unauthorized("The access token is not one of ours")
             claims: dict[str, Any] = jwt.decode(
-                token, self._public, algorithms=[ALGORITHM], audience=AUDIENCE, issuer=ISSUER,
-                leeway=LEEWAY_S, options=options,
+                token,
+                self._public,
+                algorithms=[ALGORITHM],
+                audience=AUDIENCE,
+                issuer=ISSUER,
+                leeway=LEEWAY_S,
+                options=options,
             )
             if not isinstance(claims["exp"], int) or ids.parse(claims["sid"]) is None:
                 raise Unauthorized("The access token is not one of ours")
@@ -177,7 +188,11 @@ class Sessions:
             if found.session:
                 self.forget(found.session)
             return found.outcome, found.owner, None
-        return found.outcome, found.owner, self._issued(found.session, found.owner, refresh, found.ends)
+        return (
+            found.outcome,
+            found.owner,
+            self._issued(found.session, found.owner, refresh, found.ends),
+        )
 
     def _issued(self, session: UUID, user_id: UUID, refresh: str, ends: datetime) -> Issued:
         left = int((ends - clock.now()).total_seconds())

@@ -42,7 +42,9 @@ class Person:
     async def rest(self, method: str, path: str, json: Any = None, **kw: Any) -> httpx2.Response:
         return await self.api.rest(method, path, json, token=self.token, **kw)
 
-    async def account(self, mode: str = "ok", handle: str | None = None, brand: str | None = None) -> str:
+    async def account(
+        self, mode: str = "ok", handle: str | None = None, brand: str | None = None
+    ) -> str:
         """Connects a sandbox account and answers its id."""
         given = {"brandId": brand or self.brand, "network": "SANDBOX"}
         offer = await self.gql(CONNECT, i=given)
@@ -110,15 +112,17 @@ class Api:
             listed = (await person.rest("GET", "/workspaces")).json()
             person.workspace = listed["data"][0]["id"]
             path = f"/workspaces/{person.workspace}/brands"
-            person.brand = (await person.rest("POST", path, {"name": f"{name}'s brand"})).json()["id"]
+            person.brand = (await person.rest("POST", path, {"name": f"{name}'s brand"})).json()[
+                "id"
+            ]
         return person
 
     async def colleague(self, owner: Person, role: str) -> Person:
         """Somebody with a default role in the owner's workspace."""
         person = await self.person(role, workspace=False)
         await self.house.owner.execute(
-            "INSERT INTO members (id, workspace_id, user_id, role_id) SELECT mypost_id(5), $1, $2, id"
-            " FROM roles WHERE workspace_id = $1 AND name = $3",
+            "INSERT INTO members (id, workspace_id, user_id, role_id)"
+            " SELECT mypost_id(5), $1, $2, id FROM roles WHERE workspace_id = $1 AND name = $3",
             owner.workspace, person.id, role,
         )  # fmt: skip
         person.workspace, person.brand = owner.workspace, owner.brand

@@ -26,6 +26,8 @@ OFFER = (
     " fields { name label secret help choices } }"
 )
 SESSION = "accessToken expiresIn refreshToken refreshExpiresIn"
+ERRORS = "userErrors { code message path }"
+LOGIN = f"{{ {SESSION} user {{ id email name }} {ERRORS} }}"
 CONNECTION = f"{{ id network status error expiresAt accounts {ACCOUNT} }}"
 
 
@@ -42,54 +44,121 @@ class Spelling:
 
 
 OPERATIONS = {
-    "register": Spelling("POST /auth/register", "mutation", "register", "RegisterInput",
-                         f"{{ {SESSION} user {{ id email name }} userErrors {{ code message path }} }}"),
-    "login": Spelling("POST /auth/login", "mutation", "login", "LoginInput",
-                      f"{{ {SESSION} user {{ id email name }} userErrors {{ code message path }} }}"),
-    "refresh": Spelling("POST /auth/refresh", "mutation", "refreshSession", "RefreshSessionInput",
-                        f"{{ {SESSION} userErrors {{ code message path }} }}"),
-    "create_workspace": Spelling("POST /workspaces", "mutation", "createWorkspace",
-                                 "CreateWorkspaceInput", WORKSPACE, "workspace"),
-    "update_workspace": Spelling("PATCH /workspaces/{id}", "mutation", "updateWorkspace",
-                                 "UpdateWorkspaceInput", WORKSPACE, "workspace"),
-    "create_brand": Spelling("POST /workspaces/{workspaceId}/brands", "mutation", "createBrand",
-                             "CreateBrandInput", BRAND, "brand"),
-    "update_brand": Spelling("PATCH /brands/{id}", "mutation", "updateBrand", "UpdateBrandInput",
-                             BRAND, "brand"),
-    "connect": Spelling("POST /brands/{brandId}/social-accounts", "mutation",
-                        "connectSocialAccount", "ConnectSocialAccountInput", OFFER, "connection"),
-    "reconnect": Spelling("POST /social-accounts/{id}/reconnect", "mutation",
-                          "reconnectSocialAccount", "ReconnectSocialAccountInput", OFFER, "connection"),
-    "complete": Spelling("POST /social-connections/{id}", "mutation", "completeConnection",
-                         "CompleteConnectionInput", CONNECTION, "connection"),
-    "create_post": Spelling("POST /brands/{brandId}/posts", "mutation", "createPost",
-                            "CreatePostInput", POST, "post"),
-    "update_post": Spelling("PATCH /posts/{id}", "mutation", "updatePost", "UpdatePostInput",
-                            POST, "post"),
-    "schedule_post": Spelling("POST /posts/{id}/schedule", "mutation", "schedulePost",
-                              "SchedulePostInput", POST, "post"),
-    "publish_post": Spelling("POST /posts/{id}/publish", "mutation", "publishPost",
-                             "PostActionInput", POST, "post"),
-    "cancel_post": Spelling("POST /posts/{id}/cancel", "mutation", "cancelPost",
-                            "PostActionInput", POST, "post"),
+    "register": Spelling("POST /auth/register", "mutation", "register", "RegisterInput", LOGIN),
+    "login": Spelling("POST /auth/login", "mutation", "login", "LoginInput", LOGIN),
+    "refresh": Spelling(
+        "POST /auth/refresh",
+        "mutation",
+        "refreshSession",
+        "RefreshSessionInput",
+        f"{{ {SESSION} {ERRORS} }}",
+    ),
+    "create_workspace": Spelling(
+        "POST /workspaces",
+        "mutation",
+        "createWorkspace",
+        "CreateWorkspaceInput",
+        WORKSPACE,
+        "workspace",
+    ),
+    "update_workspace": Spelling(
+        "PATCH /workspaces/{id}",
+        "mutation",
+        "updateWorkspace",
+        "UpdateWorkspaceInput",
+        WORKSPACE,
+        "workspace",
+    ),
+    "create_brand": Spelling(
+        "POST /workspaces/{workspaceId}/brands",
+        "mutation",
+        "createBrand",
+        "CreateBrandInput",
+        BRAND,
+        "brand",
+    ),
+    "update_brand": Spelling(
+        "PATCH /brands/{id}", "mutation", "updateBrand", "UpdateBrandInput", BRAND, "brand"
+    ),
+    "connect": Spelling(
+        "POST /brands/{brandId}/social-accounts",
+        "mutation",
+        "connectSocialAccount",
+        "ConnectSocialAccountInput",
+        OFFER,
+        "connection",
+    ),
+    "reconnect": Spelling(
+        "POST /social-accounts/{id}/reconnect",
+        "mutation",
+        "reconnectSocialAccount",
+        "ReconnectSocialAccountInput",
+        OFFER,
+        "connection",
+    ),
+    "complete": Spelling(
+        "POST /social-connections/{id}",
+        "mutation",
+        "completeConnection",
+        "CompleteConnectionInput",
+        CONNECTION,
+        "connection",
+    ),
+    "create_post": Spelling(
+        "POST /brands/{brandId}/posts", "mutation", "createPost", "CreatePostInput", POST, "post"
+    ),
+    "update_post": Spelling(
+        "PATCH /posts/{id}", "mutation", "updatePost", "UpdatePostInput", POST, "post"
+    ),
+    "schedule_post": Spelling(
+        "POST /posts/{id}/schedule", "mutation", "schedulePost", "SchedulePostInput", POST, "post"
+    ),
+    "publish_post": Spelling(
+        "POST /posts/{id}/publish", "mutation", "publishPost", "PostActionInput", POST, "post"
+    ),
+    "cancel_post": Spelling(
+        "POST /posts/{id}/cancel", "mutation", "cancelPost", "PostActionInput", POST, "post"
+    ),
     "workspace": Spelling("GET /workspaces/{id}", "query", "workspace", "", WORKSPACE),
     "brand": Spelling("GET /brands/{id}", "query", "brand", "", BRAND),
     "post": Spelling("GET /posts/{id}", "query", "post", "", POST),
-    "connection": Spelling("GET /social-connections/{id}", "query", "socialConnection", "", CONNECTION),
-    "delete_post": Spelling("DELETE /posts/{id}", "mutation", "deletePost", "PostActionInput", "", "deletedId"),
-    "delete_brand": Spelling("DELETE /brands/{id}?force={force}", "mutation", "deleteBrand",
-                             "DeleteBrandInput", "", "deletedId"),
-    "disconnect": Spelling("DELETE /social-accounts/{id}", "mutation", "disconnectSocialAccount",
-                           "DisconnectSocialAccountInput", "{ id }", "account"),
-}  # fmt: skip
+    "connection": Spelling(
+        "GET /social-connections/{id}", "query", "socialConnection", "", CONNECTION
+    ),
+    "delete_post": Spelling(
+        "DELETE /posts/{id}", "mutation", "deletePost", "PostActionInput", "", "deletedId"
+    ),
+    "delete_brand": Spelling(
+        "DELETE /brands/{id}?force={force}",
+        "mutation",
+        "deleteBrand",
+        "DeleteBrandInput",
+        "",
+        "deletedId",
+    ),
+    "disconnect": Spelling(
+        "DELETE /social-accounts/{id}",
+        "mutation",
+        "disconnectSocialAccount",
+        "DisconnectSocialAccountInput",
+        "{ id }",
+        "account",
+    ),
+}
 
 # Enum values are in capitals by GraphQL and lower-case words by REST.
 ENUM_FIELDS = {"network", "refreshTokenIn"}
 ENUM_ANSWERS = {"status", "phase", "network", "kind", "permissions"}
 STATUS_OF = {
-    "UNAUTHORIZED": 401, "FORBIDDEN": 403, "NOT_FOUND": 404, "VALIDATION_ERROR": 400,
-    "CONFLICT": 409, "PRECONDITION_FAILED": 412, "RATE_LIMITED": 429, "INTERNAL_ERROR": 500,
-}  # fmt: skip
+    "UNAUTHORIZED": 401,
+    "FORBIDDEN": 403,
+    "NOT_FOUND": 404,
+    "VALIDATION_ERROR": 400,
+    "CONFLICT": 409,
+    "PRECONDITION_FAILED": 412,
+    "RATE_LIMITED": 429,
+    "INTERNAL_ERROR": 500,
+}
 OF_USER_ERROR = {"INVALID_STATE": "CONFLICT", "STALE_VERSION": "PRECONDITION_FAILED"}
 
 
@@ -138,15 +207,19 @@ class GraphQLDoor:
 
     async def call(self, who: "Person | None", operation: str, **given: Any) -> Answer:
         spelling = OPERATIONS[operation]
-        input = {k: v.upper() if k in ENUM_FIELDS and isinstance(v, str) else v for k, v in given.items()}
+        input = {
+            k: v.upper() if k in ENUM_FIELDS and isinstance(v, str) else v for k, v in given.items()
+        }
         if spelling.kind == "query":
             text = f"query($id: ID!) {{ {spelling.root}(id: $id) {spelling.selection} }}"
             variables = input
         else:
             wrapped = spelling.selection
             if spelling.takes:
-                wrapped = f"{{ {spelling.takes} {spelling.selection} userErrors {{ code message path }} }}"
-            text = f"mutation($i: {spelling.input_type}!) {{ {spelling.root}(input: $i) {wrapped} }}"
+                wrapped = f"{{ {spelling.takes} {spelling.selection} {ERRORS} }}"
+            text = (
+                f"mutation($i: {spelling.input_type}!) {{ {spelling.root}(input: $i) {wrapped} }}"
+            )
             variables = {"i": input}
         said = await self.api.gql(text, variables, token=who.token if who else None)
         return self._answer(said, spelling, given)
@@ -154,8 +227,12 @@ class GraphQLDoor:
     def _answer(self, said: dict[str, Any], spelling: Spelling, given: dict[str, Any]) -> Answer:
         if said.get("errors"):
             error = said["errors"][0]
-            details = tuple((d["path"], d["message"]) for d in error["extensions"].get("details", ()))
-            return Answer(None, error["extensions"]["code"], details, error["extensions"]["requestId"])
+            details = tuple(
+                (d["path"], d["message"]) for d in error["extensions"].get("details", ())
+            )
+            return Answer(
+                None, error["extensions"]["code"], details, error["extensions"]["requestId"]
+            )
         found = said["data"][spelling.root]
         if spelling.kind == "query":
             return Answer(_lower(found))
@@ -189,7 +266,11 @@ class RestDoor:
             headers["if-match"] = f'"{body.pop("expectedVersion")}"'
         token = who.token if who else None
         answer = await self.api.rest(
-            method, path, body if method in ("POST", "PATCH") else None, token=token, headers=headers
+            method,
+            path,
+            body if method in ("POST", "PATCH") else None,
+            token=token,
+            headers=headers,
         )
         if answer.status_code >= 400:
             error = answer.json()["error"]

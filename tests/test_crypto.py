@@ -18,7 +18,11 @@ def test_a_secret_opens_in_its_own_row_only() -> None:
     stored = KEYS.encrypt(b"token", workspace, row, "grant")
 
     assert KEYS.decrypt(stored, workspace, row, "grant") == b"token"
-    for place in ((uuid4(), row, "grant"), (workspace, uuid4(), "grant"), (workspace, row, "other")):
+    for place in (
+        (uuid4(), row, "grant"),
+        (workspace, uuid4(), "grant"),
+        (workspace, row, "other"),
+    ):
         with pytest.raises(Undecryptable):
             KEYS.decrypt(stored, *place)
     with pytest.raises(Undecryptable):

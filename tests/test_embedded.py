@@ -12,6 +12,7 @@ import pytest
 import redis.asyncio
 from arq import create_pool
 from arq.connections import RedisSettings
+
 from mypost import embedded
 from mypost.embedded import Services, credentials
 

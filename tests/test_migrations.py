@@ -23,5 +23,3 @@ async def test_every_model_column_is_in_the_database(house: House) -> None:
             "SELECT column_name FROM information_schema.columns WHERE table_name = $1", table
         )
         assert set(model._meta.fields_db_projection.values()) == {r.column_name for r in found}
-
-

@@ -9,7 +9,11 @@ from mypost.schema.roots import asked
 from tests.conftest import House
 
 CORE = schema._schema
-ROOTS = {"query": CORE.query_type, "mutation": CORE.mutation_type, "subscription": CORE.subscription_type}
+ROOTS = {
+    "query": CORE.query_type,
+    "mutation": CORE.mutation_type,
+    "subscription": CORE.subscription_type,
+}
 
 # Who may do what, told a second time: a change of a declaration must be meant.
 ENTRIES = {
@@ -70,8 +74,17 @@ def test_a_mutation_on_an_object_declares_its_permission() -> None:
 
 
 def test_a_mutation_that_changes_a_workspace_is_audited_or_does_it_itself() -> None:
-    by_hand = {"delete_brand", "delete_post", "complete_connection", "connect_social_account",
-               "reconnect_social_account", "register", "login", "refresh_session", "logout"}  # fmt: skip
+    by_hand = {
+        "delete_brand",
+        "delete_post",
+        "complete_connection",
+        "connect_social_account",
+        "reconnect_social_account",
+        "register",
+        "login",
+        "refresh_session",
+        "logout",
+    }
 
     silent = {n for n, o in OPERATIONS.items() if o.kind == "mutation" and o.audit is None}
 
@@ -97,5 +110,3 @@ async def test_row_security_guards_every_table_with_a_workspace(house: House) ->
     )
 
     assert [row.relname for row in unguarded] == []
-
-

@@ -41,7 +41,12 @@ def test_a_removed_field_would_be_noticed() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [n for n, t in CORE.type_map.items() if not is_introspection_type(t) and not is_specified_scalar_type(t)]
+    "name",
+    [
+        n
+        for n, t in CORE.type_map.items()
+        if not is_introspection_type(t) and not is_specified_scalar_type(t)
+    ],
 )
 def test_every_type_has_a_description(name: str) -> None:
     kind = CORE.type_map[name]

@@ -57,7 +57,10 @@ async def test_a_subscriber_sees_a_post_from_scheduled_to_published(
     assert {e["post"]["id"] for e in heard} == {post["id"]}
     assert [int(e["cursor"]) for e in heard] == sorted({int(e["cursor"]) for e in heard})
     assert heard[4]["target"]["externalUrl"].startswith(house.settings.origin)
-    assert (heard[4]["previousTargetStatus"], heard[4]["targetStatus"]) == ("PUBLISHING", "PUBLISHED")
+    assert (heard[4]["previousTargetStatus"], heard[4]["targetStatus"]) == (
+        "PUBLISHING",
+        "PUBLISHED",
+    )
     assert heard[5]["target"] is None
 
 
@@ -121,7 +124,9 @@ async def test_redis_may_be_emptied(house: House, ann: Person, live: Socket) -> 
     assert heard[-1]["post"]["status"] == "PUBLISHED"
 
 
-async def test_another_tenants_brand_cannot_be_heard(ann: Person, eve: Person, live: Socket) -> None:
+async def test_another_tenants_brand_cannot_be_heard(
+    ann: Person, eve: Person, live: Socket
+) -> None:
     await live.subscribe(LIVE, brandId=eve.brand)
 
     message = live.seen.pop(0) if live.seen else await live.receive()
@@ -160,8 +165,7 @@ async def closing(socket: Socket) -> tuple[int, str]:
         while True:
             await socket.receive()
     except (ConnectionClosedError, ConnectionClosedOK) as closed:
-        assert closed.rcvd is not None
-        return closed.rcvd.code, closed.rcvd.reason
+        return (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (1006, "")
 
 
 @pytest.mark.parametrize(

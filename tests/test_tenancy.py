@@ -8,14 +8,30 @@ from tests.client import Api, Person
 from tests.conftest import House
 from tests.doors import Door
 
-TABLES = ["workspaces", "roles", "members", "brands", "accounts", "connections", "posts", "post_tags",
-          "targets", "lanes", "transitions", "audit_events", "events", "audit_seals"]  # fmt: skip
+TABLES = [
+    "workspaces",
+    "roles",
+    "members",
+    "brands",
+    "accounts",
+    "connections",
+    "posts",
+    "post_tags",
+    "targets",
+    "lanes",
+    "transitions",
+    "audit_events",
+    "events",
+    "audit_seals",
+]
 
 
 async def app_fetch(house: House, scope: list[str] | None, sql: str) -> list[asyncpg.Record]:
     async with house.services.pool.acquire() as connection, connection.transaction():
         if scope is not None:
-            await connection.execute("SELECT set_config('mypost.ws', $1::uuid[]::text, true)", scope)
+            await connection.execute(
+                "SELECT set_config('mypost.ws', $1::uuid[]::text, true)", scope
+            )
         return await connection.fetch(sql)
 
 
@@ -61,7 +77,9 @@ async def test_a_scope_shows_its_own_rows_only(
     house: House, ann: Person, eve: Person, table: str
 ) -> None:
     for person in (ann, eve):
-        await person.post(await person.account(), scheduledAt="2027-01-01T00:00:00Z", tags=["spring"])
+        await person.post(
+            await person.account(), scheduledAt="2027-01-01T00:00:00Z", tags=["spring"]
+        )
     await house.tell()
 
     column = "id" if table == "workspaces" else "workspace_id"
@@ -87,12 +105,18 @@ async def test_a_row_cannot_name_another_tenants_row(
         await house.owner.execute(
             "INSERT INTO posts (id, workspace_id, brand_id, content, created_by)"
             " VALUES (mypost_id(9), $1, $2, 'x', $3)",
-            ann.workspace, eve.brand, ann.id,
-        )  # fmt: skip
+            ann.workspace,
+            eve.brand,
+            ann.id,
+        )
 
 
 async def test_passwords_are_out_of_the_applications_reach(house: House) -> None:
-    for sql in ("SELECT password_hash FROM users", "SELECT * FROM sessions", "SELECT * FROM refresh_tokens"):
+    for sql in (
+        "SELECT password_hash FROM users",
+        "SELECT * FROM sessions",
+        "SELECT * FROM refresh_tokens",
+    ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await app_fetch(house, None, sql)
 
@@ -128,11 +152,12 @@ async def test_another_tenants_object_cannot_be_changed(
         await door.call(ann, "schedule_post", id=post, scheduledAt="2027-01-01T00:00:00Z"),
         await door.call(ann, "delete_post", id=post),
         await door.call(ann, "update_brand", id=eve.brand, name="Mine now"),
-        await door.call(ann, "delete_brand", id=eve.brand, force="true") if door.name == "rest"
+        await door.call(ann, "delete_brand", id=eve.brand, force="true")
+        if door.name == "rest"
         else await door.call(ann, "delete_brand", id=eve.brand, force=True),
         await door.call(ann, "create_post", brandId=eve.brand, content="x", targetAccountIds=[]),
         await door.call(ann, "create_brand", workspaceId=eve.workspace, name="Mine now"),
-    ):  # fmt: skip
+    ):
         assert answer.code == "NOT_FOUND"
 
     assert await house.digest() == before

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from inspect import isawaitable
-from typing import Any, cast
+from typing import Any
 
 from graphql import (
     ExecutionResult,
@@ -49,7 +49,7 @@ async def execute(
         variable_values=variables,
         operation_name=operation_name,
     )
-    return cast("ExecutionResult", await result if isawaitable(result) else result)
+    return await result if isawaitable(result) else result
 
 
 async def subscribe(
@@ -87,7 +87,7 @@ async def subscribe(
             once = Executor.build(schema, prepared.document, event, fresh(), *asked)
             assert isinstance(once, Executor)  # noqa: S101 - the same variables held before
             result = execute_subscription_event(once)
-            yield cast("ExecutionResult", await result if isawaitable(result) else result)
+            yield await result if isawaitable(result) else result
     except Exception as error:  # noqa: BLE001 - the gate of a subscription speaks at its first event
         yield ExecutionResult(None, [GraphQLError(str(error), original_error=error)])
     finally:

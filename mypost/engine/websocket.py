@@ -227,9 +227,7 @@ class Socket:
             return
         served = self.served
         prepared = served.documents.get(query)
-        results = subscribe(
-            served.schema, prepared, variables, context, self.caller.context, name
-        )
+        results = subscribe(served.schema, prepared, variables, context, self.caller.context, name)
         try:
             async for result in results:
                 if not await self._next(id, result, context):

@@ -99,7 +99,7 @@ async def keep(db: Db, keys: Keys, connection: Connection, profile: Profile) -> 
     """
     row = await db.record(
         "SELECT id, brand_id FROM accounts WHERE workspace_id = $1 AND network = $2"
-        " AND external_id = $3 FOR NO KEY UPDATE",
+        " AND external_id = $3",
         connection.workspace_id,
         connection.network,
         profile.external_id,
@@ -118,10 +118,11 @@ async def keep(db: Db, keys: Keys, connection: Connection, profile: Profile) -> 
         profile.token_expires_at,
     )
     if row is None:
-        await db.run(
+        inserted = await db.run(
             "INSERT INTO accounts (id, workspace_id, brand_id, network, external_id, handle, name,"
             " profile_image_url, scopes, grant_cipher, token_expires_at)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+            " ON CONFLICT (workspace_id, network, external_id) DO NOTHING",
             id,
             connection.workspace_id,
             connection.brand_id,
@@ -129,6 +130,8 @@ async def keep(db: Db, keys: Keys, connection: Connection, profile: Profile) -> 
             profile.external_id,
             *facts,
         )
+        if not inserted:
+            raise IllegalState("Somebody else is connecting this account; try again")
     else:
         await db.value("SELECT lock_account($1)", id)
         await db.run(
@@ -191,6 +194,4 @@ async def finish(db: Db, connection: Connection) -> None:
 
 async def link(db: Db, connection: Connection, account_id: UUID) -> None:
     """Notes which account an attempt has connected."""
-    await db.run(
-        "UPDATE connections SET account_id = $2 WHERE id = $1", connection.id, account_id
-    )
+    await db.run("UPDATE connections SET account_id = $2 WHERE id = $1", connection.id, account_id)

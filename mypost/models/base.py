@@ -40,6 +40,7 @@ class Db:
 
     async def rows(self, model: type[M], sql: str, scope: list[UUID], *args: object) -> list[M]:
         """Reads rows in scope, typed as the model whose columns they carry."""
+        del model  # it is here for the type alone
         if self.connection is not None:
             found = await self.connection.fetch(sql, scope, *args, record_class=Row)
         else:

@@ -43,6 +43,19 @@ BY_WORKSPACE = Listing(
     "brands", Brand, "brands", parent_key="workspace_id", where=ALIVE, columns=COLUMNS
 )
 
+DELETE_POSTS = (
+    "UPDATE posts SET deleted_at = mypost_now(), updated_at = mypost_now()"
+    " WHERE brand_id = $1 AND deleted_at IS NULL"
+)
+DISCONNECT_ACCOUNTS = (
+    "UPDATE accounts SET status = 'disconnected', grant_cipher = NULL, token_expires_at = NULL,"
+    " updated_at = mypost_now() WHERE brand_id = $1 AND status <> 'disconnected'"
+)
+DELETE_BRAND = (
+    "UPDATE brands SET deleted_at = mypost_now(), version = version + 1,"
+    " updated_at = mypost_now() WHERE id = $1"
+)
+
 
 async def delete(db: Db, brand_id: UUID, *, force: bool) -> int:
     """Deletes a brand with its posts and lets its accounts go; answers how many posts it cancelled.
@@ -60,13 +73,6 @@ async def delete(db: Db, brand_id: UUID, *, force: bool) -> int:
         " AND post_id IN (SELECT id FROM posts WHERE brand_id = $1)",
         brand_id,
     )
-    for statement in (
-        "UPDATE posts SET deleted_at = mypost_now(), updated_at = mypost_now()"
-        " WHERE brand_id = $1 AND deleted_at IS NULL",
-        "UPDATE accounts SET status = 'disconnected', grant_cipher = NULL, token_expires_at = NULL,"
-        " updated_at = mypost_now() WHERE brand_id = $1 AND status <> 'disconnected'",
-        "UPDATE brands SET deleted_at = mypost_now(), version = version + 1,"
-        " updated_at = mypost_now() WHERE id = $1",
-    ):
+    for statement in (DELETE_POSTS, DISCONNECT_ACCOUNTS, DELETE_BRAND):
         await db.run(statement, brand_id)
     return int(found.waiting)

@@ -1,7 +1,7 @@
-"""Connecting: Tortoise for the application, plain pools for the dispatcher, migrations for the owner."""
+"""Connecting: Tortoise for the application, a plain pool for the dispatcher; migrating."""
 
-from contextlib import asynccontextmanager
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -78,7 +78,7 @@ async def connect(url: str, size: int = 10) -> AsyncIterator[asyncpg.Pool]:
     try:
         client = get_connection("default")
         await client.create_connection(with_db=True)
-        yield client._pool  # type: ignore[attr-defined]  # noqa: SLF001 - Tortoise has no accessor
+        yield client._pool  # noqa: SLF001 - Tortoise has no accessor
     finally:
         await Tortoise.close_connections()
 
@@ -90,7 +90,12 @@ async def pool(url: str, role: str, size: int = 4) -> asyncpg.Pool:
     if login["user"] != role:
         settings["role"] = role
     return await asyncpg.create_pool(
-        **login, min_size=1, max_size=size, init=_codecs, reset=_keep, record_class=Row,
+        **login,
+        min_size=1,
+        max_size=size,
+        init=_codecs,
+        reset=_keep,
+        record_class=Row,
         server_settings=settings,
     )
 
@@ -99,7 +104,7 @@ async def pool(url: str, role: str, size: int = 4) -> asyncpg.Pool:
 async def transaction() -> AsyncIterator[asyncpg.Connection]:
     """Opens a Tortoise transaction and answers the raw connection under it."""
     async with in_transaction("default") as client:
-        yield client._connection  # type: ignore[attr-defined]  # noqa: SLF001 - the one place
+        yield client._connection  # noqa: SLF001 - the one place
 
 
 async def migrate(owner_url: str) -> None:

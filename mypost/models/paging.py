@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -102,17 +103,23 @@ class Cursors:
 
     def open(self, cursor: str, name: str) -> tuple[datetime, UUID]:
         """Reads a position; an altered, foreign or other-filter cursor is a fault at `name`."""
+        position = self._position(cursor)
+        if position is None:
+            raise invalid(name, "This cursor does not belong to this list")
+        return position
+
+    def _position(self, cursor: str) -> tuple[datetime, UUID] | None:
         try:
             raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-            seal, body = raw[:SEAL_BYTES], raw[SEAL_BYTES:]
-            if cursor != base64.urlsafe_b64encode(raw).decode().rstrip("="):
-                raise ValueError(cursor)
-            if seal != self.keys.seal(self.bound + body):
-                raise ValueError(cursor)
-            at, id = orjson.loads(body)
-            return datetime.fromisoformat(at), UUID(id)
-        except (ValueError, binascii.Error) as error:
-            raise invalid(name, "This cursor does not belong to this list") from error
+        except (ValueError, binascii.Error):
+            return None
+        seal, body = raw[:SEAL_BYTES], raw[SEAL_BYTES:]
+        # One position has one spelling: base64 would forgive stray characters.
+        same = cursor == base64.urlsafe_b64encode(raw).decode().rstrip("=")
+        if not same or not hmac.compare_digest(seal, self.keys.seal(self.bound + body)):
+            return None
+        at, id = orjson.loads(body)
+        return datetime.fromisoformat(at), UUID(id)
 
 
 async def page(

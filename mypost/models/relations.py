@@ -50,11 +50,11 @@ def loader(relation: Relation[Any], db: Db, scope: list[UUID]) -> DataLoader[UUI
     async def batch(keys: Sequence[UUID]) -> list[Any]:
         rows = await db.rows(relation.model, relation.sql, scope, list(keys))
         if relation.one:
-            found = {row[relation.child_key]: row for row in rows}  # type: ignore[index]
+            found = {row[relation.child_key]: row for row in rows}
             return [found.get(key) for key in keys]
         groups: dict[UUID, list[Any]] = {key: [] for key in keys}
         for row in rows:
-            groups[row[relation.child_key]].append(row)  # type: ignore[index]
+            groups[row[relation.child_key]].append(row)
         return [groups[key] for key in keys]
 
     return DataLoader(batch, max_batch_size=MAX_BATCH)

@@ -41,7 +41,9 @@ def _hand_over(ctx: Context, issued: Issued, place: RefreshTokenIn | None) -> Is
     return replace(issued, refresh_token=None, refresh_expires_in=None)  # type: ignore[arg-type]
 
 
-def _login(ctx: Context, issued: Issued, viewer: Viewer, place: RefreshTokenIn | None) -> LoginPayload:
+def _login(
+    ctx: Context, issued: Issued, viewer: Viewer, place: RefreshTokenIn | None
+) -> LoginPayload:
     shown = _hand_over(ctx, issued, place)
     return LoginPayload(
         access_token=shown.access_token,
@@ -88,7 +90,7 @@ async def login(ctx: Context, input: LoginInput) -> LoginPayload:
     stored = person.password_hash if person else None
     if not await ctx.services.passwords.verify(stored, input.password):
         raise Unauthorized("Wrong email or password")
-    if ctx.services.passwords.outdated(stored):
+    if stored and ctx.services.passwords.outdated(stored):
         fresh = await ctx.services.passwords.hash(input.password)
         await ctx.db.value("SELECT auth_rehash($1, $2, $3)", person.id, stored, fresh)
     issued = await ctx.services.sessions.open(ctx.db, person.id)

@@ -8,10 +8,11 @@ from mypost import ids
 from mypost.context import Context
 from mypost.errors import invalid
 from mypost.models import accounts, brands, posts, users, workspaces
+from mypost.models.relations import Relation
 from mypost.operation import query
 
 MAX_IDS = 100
-KINDS = {
+KINDS: dict[ids.Tag | None, Relation[Any]] = {
     ids.Tag.USER: users.BY_ID,
     ids.Tag.WORKSPACE: workspaces.BY_ID,
     ids.Tag.BRAND: brands.BY_ID,
@@ -24,8 +25,10 @@ KINDS = {
 
 async def _find(ctx: Context, text: str) -> Any:
     id = ids.parse(text)
-    relation = KINDS.get(ids.tag_of(id)) if id else None  # type: ignore[arg-type]
-    return None if relation is None or id is None else await ctx.find(relation, id)
+    tag = ids.tag_of(id) if id else None
+    if id is None or tag not in KINDS:
+        return None
+    return await ctx.find(KINDS[tag], id)
 
 
 @query()

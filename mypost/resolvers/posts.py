@@ -1,5 +1,6 @@
 """Posts: get, create, update, delete, schedule, publish now, cancel."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -61,9 +62,7 @@ async def update_post(ctx: Context, post: Post, input: UpdatePostInput) -> Post:
     _untouched(post, await rows.targets(ctx.db, ctx.scope(), post.id))
     current = await rows.accounts_of(ctx.db, ctx.scope(), post.id)
     content = post.content if input.content is None else input.content
-    chosen = await _check(
-        ctx, post.brand_id, content, current if given is None else given, input
-    )
+    chosen = await _check(ctx, post.brand_id, content, current if given is None else given, input)
     await rows.rewrite(ctx.db, post, content)
     if given is not None:
         await rows.aim(ctx.db, post, [account.id for account in chosen])
@@ -76,7 +75,7 @@ async def update_post(ctx: Context, post: Post, input: UpdatePostInput) -> Post:
 async def _reschedule(ctx: Context, post: Post, input: UpdatePostInput) -> None:
     """Applies a new time, none, or the old one to accounts that have just been added."""
     if input.scheduled_at is None:
-        if post.stage == "scheduled" and input.target_account_ids is not None:
+        if post.scheduled_at is not None and input.target_account_ids is not None:
             await _schedule(ctx, post, post.scheduled_at, again=True)
     elif input.scheduled_at.value is None:
         await rows.unschedule(ctx.db, post)
@@ -125,9 +124,7 @@ async def cancel_post(ctx: Context, post: Post, input: PostActionInput) -> Post:
     return await ctx.get(rows.BY_ID, post.id, "post")
 
 
-async def _lock(
-    ctx: Context, post: Post, input: object, more: list[UUID] | None = None
-) -> Post:
+async def _lock(ctx: Context, post: Post, input: object, more: list[UUID] | None = None) -> Post:
     locked = await rows.lock(ctx.db, ctx.scope(), post.id, more or [])
     expect(locked, input)
     return locked
@@ -180,9 +177,9 @@ async def _able(ctx: Context, post: Post) -> None:
 
 
 async def _check(
-    ctx: Context, brand_id: UUID, content: str, account_ids: list[str] | list[UUID], input: object
+    ctx: Context, brand_id: UUID, content: str, account_ids: Sequence[object], input: object
 ) -> list[Account]:
-    """Names every id that is not an account of this brand, and every network the text is too long for."""
+    """Names each id that is no account of this brand, and each network the text does not fit."""
     wanted = [ids.parse(id) for id in account_ids]
     found = await accounts.by_ids(ctx.db, ctx.scope(), [id for id in wanted if id])
     known = {a.id: a for a in found if a.brand_id == brand_id}

@@ -2,7 +2,7 @@
 
 import enum
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import strawberry
 
@@ -14,10 +14,16 @@ from mypost.schema.brands import Brand
 from mypost.schema.common import JSON, Info, MutationPayload, Node, computed, relation
 from mypost.schema.rules import ruled
 
-Network = strawberry.enum(
-    enum.Enum("Network", {key.upper(): key for key in discover()}),
-    description="A kind of platform; one file each in `networks/`.",
-)
+if TYPE_CHECKING:
+
+    class Network(enum.Enum):
+        """A kind of platform; its members are what `networks/` holds."""
+
+else:
+    Network = strawberry.enum(
+        enum.Enum("Network", {key.upper(): key for key in discover()}),
+        description="A kind of platform; one file each in `networks/`.",
+    )
 
 
 @strawberry.enum(description="Whether an account can publish.")
@@ -59,7 +65,7 @@ class SocialAccount(Node):
     TAG: ClassVar[ids.Tag] = ids.Tag.ACCOUNT
 
     brand_id: strawberry.ID
-    network: Network  # type: ignore[valid-type]
+    network: Network
     name: str
     handle: str
     external_id: str
@@ -143,7 +149,7 @@ class SocialConnection(Node):
 
     TAG: ClassVar[ids.Tag] = ids.Tag.CONNECTION
 
-    network: Network  # type: ignore[valid-type]
+    network: Network
     status: ConnectionStatus
     error: str | None
     expires_at: datetime
@@ -156,7 +162,7 @@ class ConnectSocialAccountInput:
     """Which network to connect."""
 
     brand_id: strawberry.ID
-    network: Network  # type: ignore[valid-type]
+    network: Network
 
 
 @strawberry.input(description="The account whose access is renewed.")

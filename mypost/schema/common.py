@@ -1,4 +1,4 @@
-"""What every noun's types share: scalars, Node, connections, payloads, and how a field is declared."""
+"""What every noun's types share: scalars, Node, connections, payloads, kinds of fields."""
 
 import enum
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from mypost.permissions import Permission
 T = TypeVar("T")
 Info = strawberry.Info[Context, None]
 
-PermissionEnum = strawberry.enum(Permission, name="Permission", description="What a role allows.")
+strawberry.enum(Permission, name="Permission", description="What a role allows.")
 strawberry.enum(FaultCode, name="UserErrorCode", description="What is wrong with a field.")
 
 
@@ -68,7 +68,7 @@ JSON_SCALAR = strawberry.scalar(
 class Requires:
     """The permission a field demands, printed from the declaration that enforces it."""
 
-    permission: PermissionEnum
+    permission: Permission
 
 
 @strawberry.interface(description="An object with a global id.")
@@ -80,7 +80,7 @@ class Node:
     id: strawberry.ID = strawberry.field(description="The same id in every door, log and webhook.")
 
     @classmethod
-    def is_type_of(cls, obj: Any, _info: GraphQLResolveInfo) -> bool:
+    def is_type_of(cls, obj: Any, _info: GraphQLResolveInfo[Context]) -> bool:
         """Rows are not Strawberry instances: their id says what they are."""
         return ids.tag_of(obj.id) is cls.TAG
 

@@ -1,4 +1,4 @@
-"""The list of a brand's posts and its filters, apart so that brands and posts need not know each other."""
+"""The list of a brand's posts and its filters; apart, so that brands need not know posts."""
 
 import enum
 from datetime import datetime

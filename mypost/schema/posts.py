@@ -64,9 +64,10 @@ def target_error(root: strawberry.Parent[Any]) -> TargetError | None:
     )
 
 
-async def target_network(root: strawberry.Parent[Any], info: Info) -> Network:  # type: ignore[valid-type]
+async def target_network(root: strawberry.Parent[Any], info: Info) -> Network:
     """The network of its account."""
-    return (await info.context.load(accounts.OF_TARGET, root)).network
+    account = await info.context.load(accounts.OF_TARGET, root)
+    return Network(account.network)
 
 
 def target_media(root: strawberry.Parent[Any]) -> list[strawberry.ID] | None:
@@ -82,7 +83,7 @@ class Target(Node):
     TAG: ClassVar[ids.Tag] = ids.Tag.TARGET
 
     account_id: strawberry.ID
-    network: Network = computed(target_network)  # type: ignore[valid-type]
+    network: Network = computed(target_network)
     status: TargetStatus = computed(target_status)
     content: str | None
     media_ids: list[strawberry.ID] | None = computed(target_media)
@@ -139,7 +140,6 @@ class Post(Node):
     brand: Brand = relation(brands.OWNER, "Whose voice it is.")
     author: User | None = relation(users.AUTHOR, "Who wrote it; null when he has left.")
     targets: list[Target] = relation(posts.TARGETS, "Where it goes and how it went.")
-
 
 
 @strawberry.input(description="A new post; with `scheduledAt` it is scheduled at once.")
@@ -223,7 +223,9 @@ class PostStatusEvent:
     target: Target | None = computed(event_target)
 
 
-@strawberry.type(description="Events were missed: read the posts again, then go on from the cursor.")
+@strawberry.type(
+    description="Events were missed: read the posts again, then go on from the cursor."
+)
 class ResyncRequired:
     """Events were missed: read the posts again, then go on from the cursor."""
 

@@ -107,5 +107,3 @@ def _answer(payload: type[Any], answer: Any) -> Any:
         return answer
     (name,) = [f.name for f in fields(payload) if f.name != "user_errors" and f.init]
     return payload(**{name: answer}, user_errors=[])
-
-

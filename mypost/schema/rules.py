@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -14,13 +15,14 @@ Rule = Callable[[Any], Verdict]
 
 EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f.]+(\.[^@\s\x00-\x1f.]+)+")
 MIN_PASSWORD, MAX_PASSWORD = 8, 128
-COMMON_PASSWORDS = frozenset(
-    """password password1 password12 password123 passw0rd p@ssw0rd 12345678 123456789 1234567890
-    87654321 11111111 00000000 qwertyui qwerty123 qwertyuiop 1q2w3e4r 1qaz2wsx abcd1234 abc12345
-    iloveyou sunshine princess football baseball welcome1 letmein1 trustno1 superman batman123
-    dragon123 monkey123 master123 whatever starwars computer internet admin123 administrator
-    changeme secret123""".split()
-)
+_COMMON = """
+    password password1 password12 password123 passw0rd p@ssw0rd 12345678 123456789
+    1234567890 87654321 11111111 00000000 qwertyui qwerty123 qwertyuiop 1q2w3e4r 1qaz2wsx
+    abcd1234 abc12345 iloveyou sunshine princess football baseball welcome1 letmein1
+    trustno1 superman batman123 dragon123 monkey123 master123 whatever starwars computer
+    internet admin123 administrator changeme secret123
+"""
+COMMON_PASSWORDS = frozenset(_COMMON.split())
 
 
 def length(most: int, *, least: int = 1) -> Rule:
@@ -63,9 +65,14 @@ def password(value: str) -> Verdict:
     return None
 
 
+@cache
+def _timezones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
 def timezone(value: str) -> Verdict:
     """A name of the IANA time zone database."""
-    if value not in available_timezones():
+    if value not in _timezones():
         return "Not an IANA time zone such as Europe/Berlin", FaultCode.INVALID
     return None
 

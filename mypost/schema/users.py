@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 import strawberry
 
 from mypost import ids
-from mypost.schema.common import Info, Node, PermissionEnum, computed
+from mypost.permissions import Permission
+from mypost.schema.common import Info, Node, computed
 
 
 @strawberry.type(description="A person, as colleagues see him.")
@@ -36,7 +37,7 @@ class ViewerWorkspace:
     id: strawberry.ID
     name: str
     role: RoleRef
-    permissions: list[PermissionEnum]
+    permissions: list[Permission]
 
 
 def memberships(root: strawberry.Parent[Any], info: Info) -> list[ViewerWorkspace]:

@@ -7,13 +7,13 @@ import strawberry
 
 from mypost import ids
 from mypost.models import brands
+from mypost.permissions import Permission
 from mypost.schema import rules
 from mypost.schema.common import (
     Connection,
     Info,
     MutationPayload,
     Node,
-    PermissionEnum,
     computed,
     listing,
 )
@@ -45,7 +45,7 @@ def role(root: strawberry.Parent[Any], info: Info) -> RoleRef:
     return RoleRef(id=strawberry.ID(str(member.role_id)), name=member.role_name)
 
 
-def viewer_permissions(root: strawberry.Parent[Any], info: Info) -> list[PermissionEnum]:
+def viewer_permissions(root: strawberry.Parent[Any], info: Info) -> list[Permission]:
     """What the viewer may do in it."""
     return sorted(info.context.member(root).permissions)
 
@@ -61,7 +61,7 @@ class Workspace(Node):
     timezone: str
     settings: WorkspaceSettings = computed(settings)
     role: RoleRef = computed(role)
-    viewer_permissions: list[PermissionEnum] = computed(viewer_permissions)
+    viewer_permissions: list[Permission] = computed(viewer_permissions)
     version: int
     created_at: datetime
     updated_at: datetime

@@ -11,6 +11,9 @@ from itertools import count
 import httpx2
 import pytest
 import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
 from mypost import networks
 from mypost.networks import (
     Absent,
@@ -23,8 +26,6 @@ from mypost.networks import (
     Unknown,
     Unreadable,
 )
-from starlette.applications import Starlette
-from starlette.routing import Mount
 
 DISCOVERED = networks.discover()
 SERVED = [key for key, network in DISCOVERED.items() if hasattr(network, "server")]

@@ -5,6 +5,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+
 from mypost import networks
 from mypost.networks import Measure, text
 

@@ -117,8 +117,9 @@ BEGIN
                        'status', NEW.status, 'error', NEW.last_error));
   RETURN NULL;
 END $$;
+-- A token that was renewed in time is no news.
 CREATE TRIGGER changed AFTER UPDATE OF status ON accounts FOR EACH ROW
-  WHEN (OLD.status IS DISTINCT FROM NEW.status) EXECUTE FUNCTION account_changed();
+  WHEN (OLD.status <> NEW.status AND NOT (OLD.status = 'expiring' AND NEW.status = 'active')) EXECUTE FUNCTION account_changed();
 CREATE TRIGGER connected AFTER INSERT ON accounts FOR EACH ROW EXECUTE FUNCTION account_changed();
 
 -- What the API shows of a target's state; the twin stands in models/posts.py.
