@@ -1,8 +1,9 @@
 """Rows and the rules that hold whatever the door."""
 
-from mypost.models.accounts import Account, Connection
+from mypost.models.accounts import Account
 from mypost.models.audit import AuditEvent
 from mypost.models.brands import Brand
+from mypost.models.connections import Connection
 from mypost.models.posts import Post, PostTag, Target
 from mypost.models.users import Member, RefreshToken, Role, Session, User
 from mypost.models.workspaces import Workspace

@@ -1,4 +1,4 @@
-"""Connected profiles on networks, and the attempts to connect them."""
+"""Connected profiles on networks, and what becomes of their tokens."""
 
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from mypost import ids
 from mypost.crypto import Keys
 from mypost.errors import IllegalState, invalid
 from mypost.models.base import Db
+from mypost.models.connections import Connection
 from mypost.models.paging import Listing
 from mypost.models.relations import Relation
 from mypost.networks import Grant, Profile
@@ -44,28 +45,6 @@ class Account(Model):
         unique_together = (("workspace_id", "network", "external_id"),)
 
 
-class Connection(Model):
-    """One attempt to connect or reconnect an account; ends after ten minutes."""
-
-    id = fields.UUIDField(primary_key=True)
-    workspace_id = fields.UUIDField()
-    brand_id = fields.UUIDField()
-    account_id = fields.UUIDField(null=True)
-    network = fields.CharField(32)
-    kind = fields.CharField(20)
-    state = fields.CharField(64)
-    status = fields.CharField(20, db_default="pending")
-    error = fields.CharField(500, null=True)
-    created_by = fields.UUIDField()
-    created_at = fields.DatetimeField(db_default=Now())
-    expires_at = fields.DatetimeField()
-
-    class Meta:
-        """`state` is single use."""
-
-        table = "connections"
-
-
 COLUMNS = (
     "id, workspace_id, brand_id, network, external_id, handle, name, profile_image_url, status,"
     " scopes, last_error, token_expires_at, created_at, updated_at"
@@ -74,7 +53,6 @@ BY_ID = Relation(Account, "accounts", "id", "id", columns=COLUMNS, one=True)
 OF_TARGET = Relation(Account, "accounts", "account_id", "id", columns=COLUMNS, one=True)
 OF_CONNECTION = Relation(Account, "accounts", "account_id", "id", columns=COLUMNS)
 BY_BRAND = Listing("accounts", Account, "accounts", parent_key="brand_id", columns=COLUMNS)
-CONNECTION_BY_ID = Relation(Connection, "connections", "id", "id", one=True)
 
 
 async def by_ids(db: Db, scope: list[UUID], account_ids: list[UUID]) -> list[Account]:
@@ -164,34 +142,3 @@ async def let_go(db: Db, account_id: UUID) -> None:
         " token_expires_at = NULL, updated_at = mypost_now() WHERE id = $1",
         account_id,
     )
-
-
-async def begin(db: Db, offer: Connection) -> None:
-    """Writes a new attempt to connect."""
-    await db.run(
-        "INSERT INTO connections (id, workspace_id, brand_id, account_id, network, kind, state,"
-        " created_by, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        offer.id,
-        offer.workspace_id,
-        offer.brand_id,
-        offer.account_id,
-        offer.network,
-        offer.kind,
-        offer.state,
-        offer.created_by,
-        offer.expires_at,
-    )
-
-
-async def finish(db: Db, connection: Connection) -> None:
-    """Ends an attempt once; raises IllegalState when another request has ended it."""
-    if not await db.run(
-        "UPDATE connections SET status = 'connected' WHERE id = $1 AND status = 'pending'",
-        connection.id,
-    ):
-        raise IllegalState("This connection has ended; start again")
-
-
-async def link(db: Db, connection: Connection, account_id: UUID) -> None:
-    """Notes which account an attempt has connected."""
-    await db.run("UPDATE connections SET account_id = $2 WHERE id = $1", connection.id, account_id)

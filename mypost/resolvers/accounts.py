@@ -1,124 +1,17 @@
-"""Social accounts: list and get, connect by credentials, disconnect, reconnect."""
+"""Social accounts: get, disconnect."""
 
-import secrets
-from datetime import timedelta
-
-from mypost import clock, ids
 from mypost.context import Context
-from mypost.errors import Fault, IllegalState, Invalid, invalid
 from mypost.models import accounts as rows
-from mypost.models import brands
-from mypost.models.accounts import Account, Connection
-from mypost.models.brands import Brand
-from mypost.networks import Network, Profile, Refused, Unavailable
+from mypost.models.accounts import Account
 from mypost.operation import On, mutation, query
 from mypost.permissions import Permission
-from mypost.schema.accounts import (
-    CompleteConnectionInput,
-    ConnectionKind,
-    ConnectionOffer,
-    ConnectSocialAccountInput,
-    CredentialField,
-    DisconnectSocialAccountInput,
-    ReconnectSocialAccountInput,
-)
-
-LIFE = timedelta(minutes=10)
+from mypost.schema.accounts import DisconnectSocialAccountInput
 
 
 @query(on=On(rows.BY_ID, "social account"))
 async def social_account(ctx: Context, account: Account) -> Account:
     """One social account."""
     return account
-
-
-@query(on=On(rows.CONNECTION_BY_ID, "connection"))
-async def social_connection(ctx: Context, connection: Connection) -> Connection:
-    """One attempt to connect."""
-    return connection
-
-
-@mutation(
-    on=On(brands.BY_ID, "brand", "brand_id"),
-    requires=Permission.ACCOUNTS_CONNECT,
-)
-async def connect_social_account(
-    ctx: Context, brand: Brand, input: ConnectSocialAccountInput
-) -> ConnectionOffer:
-    """Begins to connect an account; answers what the network asks for."""
-    offer = Connection(workspace_id=brand.workspace_id, brand_id=brand.id)
-    return await _offer(ctx, offer, input.network.value)
-
-
-@mutation(on=On(rows.BY_ID, "social account"), requires=Permission.ACCOUNTS_CONNECT)
-async def reconnect_social_account(
-    ctx: Context, account: Account, input: ReconnectSocialAccountInput
-) -> ConnectionOffer:
-    """Begins to renew an account's access; the account keeps its id."""
-    offer = Connection(
-        workspace_id=account.workspace_id, brand_id=account.brand_id, account_id=account.id
-    )
-    return await _offer(ctx, offer, account.network)
-
-
-async def _offer(ctx: Context, offer: Connection, key: str) -> ConnectionOffer:
-    network = ctx.services.networks.get(key)
-    if network is None:
-        raise IllegalState(f"{key} is not set up here; set MYPOST_{key.upper()}=1", "network")
-    offer.id, offer.network, offer.created_by = ids.new(ids.Tag.CONNECTION), key, ctx.viewer.id
-    offer.kind, offer.state = ConnectionKind.CREDENTIALS.value, secrets.token_urlsafe(32)
-    offer.expires_at = clock.now() + LIFE
-    await rows.begin(ctx.db, offer)
-    await ctx.audit("social_connection.started", offer, network=key)
-    return ConnectionOffer(
-        connection_id=offer.id,  # type: ignore[arg-type]
-        kind=ConnectionKind.CREDENTIALS,
-        authorization_url=None,
-        fields=[
-            CredentialField(
-                name=f.name, label=f.label, secret=f.secret, help=f.help, choices=list(f.choices)
-            )
-            for f in network.fields
-        ],
-        state=offer.state,
-        expires_at=offer.expires_at,
-    )
-
-
-@mutation(
-    on=On(rows.CONNECTION_BY_ID, "connection"),
-    requires=Permission.ACCOUNTS_CONNECT,
-    transaction=False,
-)
-async def complete_connection(
-    ctx: Context, connection: Connection, input: CompleteConnectionInput
-) -> Connection:
-    """Gives the network what it asked for, and keeps the account it answers."""
-    if connection.status != "pending" or connection.expires_at <= clock.now():
-        raise IllegalState("This connection has ended; start again")
-    profile = await _ask(ctx.services.networks[connection.network], input.credentials)
-    async with ctx.transaction() as inside:
-        await rows.finish(inside.db, connection)
-        account_id = await rows.keep(inside.db, ctx.keys, connection, profile)
-        await rows.link(inside.db, connection, account_id)
-        account = await inside.get(rows.BY_ID, account_id, "social account")
-        await inside.audit("social_account.connected", account, network=account.network)
-    ctx.after_commit("due")
-    return await ctx.get(rows.CONNECTION_BY_ID, connection.id, "connection")
-
-
-async def _ask(network: Network, given: object) -> Profile:
-    """Asks the network who these credentials belong to; no transaction is open."""
-    if not isinstance(given, dict):
-        raise invalid("credentials", "Must be an object with the fields the network asked for")
-    try:
-        return await network.connect({str(k): v for k, v in given.items() if isinstance(v, str)})
-    except Refused as refused:
-        raise Invalid(
-            [Fault(("credentials", name), message) for name, message in refused.faults]
-        ) from None
-    except Unavailable as error:
-        raise IllegalState(f"{network.title} cannot be reached: {error}", "credentials") from None
 
 
 @mutation(

@@ -7,7 +7,7 @@ import strawberry
 from mypost import ids
 from mypost.context import Context
 from mypost.errors import invalid
-from mypost.models import accounts, brands, posts, users, workspaces
+from mypost.models import accounts, brands, connections, posts, users, workspaces
 from mypost.models.relations import Relation
 from mypost.operation import query
 
@@ -17,7 +17,7 @@ KINDS: dict[ids.Tag | None, Relation[Any]] = {
     ids.Tag.WORKSPACE: workspaces.BY_ID,
     ids.Tag.BRAND: brands.BY_ID,
     ids.Tag.ACCOUNT: accounts.BY_ID,
-    ids.Tag.CONNECTION: accounts.CONNECTION_BY_ID,
+    ids.Tag.CONNECTION: connections.BY_ID,
     ids.Tag.POST: posts.BY_ID,
     ids.Tag.TARGET: posts.TARGET_BY_ID,
 }

@@ -1,4 +1,4 @@
-"""Social accounts and the way to connect them."""
+"""Social accounts as the contract shows them."""
 
 import enum
 from datetime import datetime
@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import strawberry
 
 from mypost import ids
-from mypost.models import accounts, brands
+from mypost.models import brands
 from mypost.networks import discover
-from mypost.schema import rules
 from mypost.schema.brands import Brand
-from mypost.schema.common import JSON, Info, MutationPayload, Node, computed, relation
-from mypost.schema.rules import ruled
+from mypost.schema.common import Info, MutationPayload, Node, computed, relation
 
 if TYPE_CHECKING:
 
@@ -80,126 +78,11 @@ class SocialAccount(Node):
     brand: Brand = relation(brands.OWNER, "Whose voice it is.")
 
 
-@strawberry.enum(description="How a network lets MyPost in.")
-class ConnectionKind(enum.Enum):
-    """How a network lets MyPost in."""
-
-    OAUTH = "oauth"
-    CREDENTIALS = "credentials"
-
-
-@strawberry.enum(description="How far an attempt to connect has come.")
-class ConnectionStatus(enum.Enum):
-    """How far an attempt to connect has come."""
-
-    PENDING = "pending"
-    CHOOSE_ACCOUNT = "choose_account"
-    CONNECTED = "connected"
-    FAILED = "failed"
-
-
-@strawberry.type(description="What a network asks for.")
-class CredentialField:
-    """What a network asks for."""
-
-    name: str
-    label: str
-    secret: bool
-    help: str
-    choices: list[str]
-
-
-@strawberry.type(description="What to do next to connect an account.")
-class ConnectionOffer:
-    """What to do next to connect an account."""
-
-    connection_id: strawberry.ID
-    kind: ConnectionKind
-    authorization_url: str | None
-    fields: list[CredentialField] | None
-    state: str
-    expires_at: datetime
-
-
-@strawberry.type(description="An account to choose from.")
-class AccountChoice:
-    """An account to choose from."""
-
-    id: str
-    name: str
-    handle: str
-
-
-def connected(root: strawberry.Parent[Any], info: Info) -> list[SocialAccount]:
-    """The accounts it has connected."""
-    if root.account_id is None or root.status != ConnectionStatus.CONNECTED.value:
-        return []
-    return info.context.load(accounts.OF_CONNECTION, root)  # type: ignore[return-value]
-
-
-def choices(root: strawberry.Parent[Any]) -> list[AccountChoice] | None:
-    """The accounts to choose from, once the network has named several."""
-    del root
-    return None
-
-
-@strawberry.type(description="One attempt to connect an account; it ends after ten minutes.")
-class SocialConnection(Node):
-    """One attempt to connect an account; it ends after ten minutes."""
-
-    TAG: ClassVar[ids.Tag] = ids.Tag.CONNECTION
-
-    network: Network
-    status: ConnectionStatus
-    error: str | None
-    expires_at: datetime
-    choices: list[AccountChoice] | None = computed(choices)
-    accounts: list[SocialAccount] = computed(connected)
-
-
-@strawberry.input(description="Which network to connect.")
-class ConnectSocialAccountInput:
-    """Which network to connect."""
-
-    brand_id: strawberry.ID
-    network: Network
-
-
-@strawberry.input(description="The account whose access is renewed.")
-class ReconnectSocialAccountInput:
-    """The account whose access is renewed."""
-
-    id: strawberry.ID
-
-
-@strawberry.input(description="What the network asked for.")
-class CompleteConnectionInput:
-    """What the network asked for."""
-
-    id: strawberry.ID
-    credentials: JSON | None = None
-    account_ids: list[str] | None = ruled(rules.most(50), default=None)
-
-
 @strawberry.input(description="The account to let go.")
 class DisconnectSocialAccountInput:
     """The account to let go."""
 
     id: strawberry.ID
-
-
-@strawberry.type(description="What to do next, or why not.")
-class ConnectionOfferPayload(MutationPayload):
-    """What to do next, or why not."""
-
-    connection: ConnectionOffer | None
-
-
-@strawberry.type(description="How far it has come, or why not.")
-class ConnectionPayload(MutationPayload):
-    """How far it has come, or why not."""
-
-    connection: SocialConnection | None
 
 
 @strawberry.type(description="The account, or why not.")

@@ -3,13 +3,10 @@
 import strawberry
 
 import mypost.resolvers  # noqa: F401 - declares the operations
-from mypost.schema.accounts import (
-    ConnectionOfferPayload,
-    ConnectionPayload,
-    SocialAccountPayload,
-)
+from mypost.schema.accounts import SocialAccountPayload
 from mypost.schema.auth import LoginPayload, LogoutPayload, RefreshPayload
 from mypost.schema.brands import BrandPayload, DeletePayload
+from mypost.schema.connections import ConnectionOfferPayload, ConnectionPayload
 from mypost.schema.posts import PostPayload
 from mypost.schema.roots import changed
 from mypost.schema.workspaces import WorkspacePayload

@@ -3,9 +3,10 @@
 import strawberry
 
 import mypost.resolvers  # noqa: F401 - declares the operations
-from mypost.schema.accounts import SocialAccount, SocialConnection
+from mypost.schema.accounts import SocialAccount
 from mypost.schema.brands import Brand
 from mypost.schema.common import Connection, Node
+from mypost.schema.connections import SocialConnection
 from mypost.schema.posts import Post
 from mypost.schema.roots import asked
 from mypost.schema.users import Viewer

@@ -1,0 +1,361 @@
+"""A post's life: written, edited, scheduled, sent once, taken back, deleted."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from mypost import clock
+from tests.client import Api, Person
+from tests.conftest import House
+from tests.doors import Answer, Door
+
+POST_KEYS = set(
+    "id brandId content status phase version mediaIds targetAccountIds tags scheduledAt"  # noqa: SIM905
+    " publishedAt createdBy createdAt updatedAt targets".split()
+)
+TARGET_KEYS = set(
+    "id accountId network status content mediaIds options externalId externalUrl publishedAt"  # noqa: SIM905
+    " attempts nextAttemptAt error".split()
+)
+FAMILY = "👨‍👩‍👧‍👦"
+
+
+def at(**delta: float) -> str:
+    """A time from now, spelled as the API spells it."""
+    return (clock.now() + timedelta(**delta)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+async def sent(api: Api, *texts: str) -> int:
+    """How many posts with one of these texts the sandbox really holds."""
+    listed = (await api.http.get("/networks/sandbox/posts.json?limit=1000")).json()
+    return sum(post["text"] in texts for post in listed["posts"])
+
+
+async def published(house: House, who: Person, *accounts: str, **given: Any) -> dict[str, Any]:
+    """A post that has been sent now, as it reads afterwards."""
+    post = await who.post(*accounts, **given)
+    await who.rest("POST", f"/posts/{post['id']}/publish")
+    await house.work()
+    return (await who.rest("GET", f"/posts/{post['id']}")).json()
+
+
+async def refused(
+    house: House, door: Door, who: Person, operation: str, code: str, **given: Any
+) -> Answer:
+    """The refusal of an operation that has changed nothing."""
+    before = await house.digest()
+    answer = await door.call(who, operation, **given)
+    assert answer.code == code, answer
+    assert await house.digest() == before
+    return answer
+
+
+def changes(id: str) -> list[tuple[str, dict[str, Any]]]:
+    """Every way to change a post."""
+    return [
+        ("update_post", {"id": id, "content": "New"}),
+        ("schedule_post", {"id": id, "scheduledAt": at(hours=1)}),
+        ("publish_post", {"id": id}),
+        ("cancel_post", {"id": id}),
+        ("delete_post", {"id": id}),
+    ]
+
+
+async def test_a_created_post_says_where_it_stands_and_which_version_it_is(ann: Person) -> None:
+    given = {"content": "Hi 👋", "targetAccountIds": []}
+
+    answer = await ann.rest("POST", f"/brands/{ann.brand}/posts", given)
+
+    again = await ann.api.http.get(
+        answer.headers["location"], headers={"authorization": f"Bearer {ann.token}"}
+    )
+    assert answer.status_code == 201
+    assert answer.headers["etag"] == again.headers["etag"] == f'"{answer.json()["version"]}"'
+    assert again.json() == answer.json()
+
+
+async def test_the_whole_post_object_is_there(door: Door, ann: Person) -> None:
+    account = await ann.account()
+
+    post = await door.call(
+        ann, "create_post", brandId=ann.brand, content="Hi 👋", targetAccountIds=[account]
+    )
+
+    post = post.ok
+    assert post.keys() == POST_KEYS
+    assert post == {
+        **post, "brandId": ann.brand, "content": "Hi 👋", "status": "draft", "phase": "draft",
+        "mediaIds": [], "targetAccountIds": [account], "tags": [], "scheduledAt": None,
+        "publishedAt": None, "createdBy": ann.id, "createdAt": post["updatedAt"],
+    }  # fmt: skip
+    [target] = post["targets"]
+    assert target.keys() == TARGET_KEYS
+    assert {k: v for k, v in target.items() if v is not None} == {
+        "id": target["id"], "accountId": account, "network": "sandbox", "status": "pending",
+        "options": {}, "attempts": 0,
+    }  # fmt: skip
+    assert (await door.call(ann, "post", id=post["id"])).ok == post
+
+
+async def test_a_post_created_with_a_time_is_scheduled(door: Door, ann: Person) -> None:
+    when, accounts = at(hours=1), [await ann.account()]
+
+    post = (
+        await door.call(
+            ann, "create_post", brandId=ann.brand, content="Later", targetAccountIds=accounts,
+            scheduledAt=when, tags=["b", "a", "b"],
+        )
+    ).ok  # fmt: skip
+
+    assert (post["status"], post["phase"], post["scheduledAt"]) == ("scheduled", "scheduled", when)
+    assert post["targets"][0]["status"] == "scheduled"
+    assert post["tags"] == ["a", "b"]
+
+
+async def test_an_edit_changes_what_it_names_and_nothing_else(door: Door, ann: Person) -> None:
+    before = await ann.post(await ann.account(), tags=["one"], scheduledAt=at(hours=1))
+    id, other = before["id"], await ann.account()
+
+    for given in (
+        {"content": "New"}, {"tags": ["two", "three"]}, {"tags": []}, {"scheduledAt": at(hours=2)},
+        {"targetAccountIds": [other]}, {"content": "Newer", "tags": ["four"]},
+    ):  # fmt: skip
+        after = (await door.call(ann, "update_post", id=id, **given)).ok
+        changing = {*given, "version", "updatedAt", "targets"}
+        assert {k: v for k, v in after.items() if k not in changing} == {
+            k: v for k, v in before.items() if k not in changing
+        }
+        assert {k: v if k != "tags" else sorted(v) for k, v in given.items()} == {
+            k: after[k] for k in given
+        }
+        assert after["version"] > before["version"]
+        before = after
+    assert [t["status"] for t in before["targets"]] == ["scheduled"]
+
+
+async def test_accounts_are_replaced_and_added_again_in_the_order_given(
+    door: Door, ann: Person
+) -> None:
+    a, b, c = [await ann.account() for _ in range(3)]
+    post = await ann.post(a, b, c)
+    first = {t["accountId"]: t["id"] for t in post["targets"]}
+
+    for wanted in ([c, a], [b, c, a], [a, b, c, a]):
+        post = (await door.call(ann, "update_post", id=post["id"], targetAccountIds=wanted)).ok
+        unique = list(dict.fromkeys(wanted))
+        assert post["targetAccountIds"] == unique
+        assert [t["accountId"] for t in post["targets"]] == unique
+
+    now = {t["accountId"]: t["id"] for t in post["targets"]}
+    assert (now[a], now[c]) == (first[a], first[c])
+    assert now[b] != first[b]
+
+
+async def test_an_account_disconnected_and_added_again_counts_once(door: Door, ann: Person) -> None:
+    account = await ann.account(handle=f"again-{uuid4().hex[:8]}")
+    post = await ann.post(account)
+    handle = (await ann.rest("GET", f"/brands/{ann.brand}/social-accounts")).json()["data"][0]
+    await ann.rest("DELETE", f"/social-accounts/{account}")
+    assert await ann.account(handle=handle["handle"]) == account
+
+    after = await door.call(ann, "update_post", id=post["id"], targetAccountIds=[account])
+
+    assert after.ok["targetAccountIds"] == [account]
+    assert sorted(t["status"] for t in after.ok["targets"]) == ["cancelled", "pending"]
+
+
+async def test_no_time_puts_a_post_back_to_draft(house: House, door: Door, ann: Person) -> None:
+    post = await ann.post(await ann.account(), scheduledAt=at(hours=1))
+
+    kept = (await door.call(ann, "update_post", id=post["id"], content="New")).ok
+    back = (await door.call(ann, "update_post", id=post["id"], scheduledAt=None)).ok
+
+    assert (kept["phase"], kept["scheduledAt"]) == ("scheduled", post["scheduledAt"])
+    assert (back["phase"], back["status"], back["scheduledAt"]) == ("draft", "draft", None)
+    assert back["targets"][0]["status"] == "pending"
+
+
+async def test_a_stale_version_is_refused_whatever_the_change(
+    house: House, door: Door, ann: Person
+) -> None:
+    post = await ann.post(await ann.account(), scheduledAt=at(hours=1))
+
+    for operation, given in changes(post["id"]):
+        answer = await refused(
+            house, door, ann, operation, "PRECONDITION_FAILED", **given,
+            expectedVersion=post["version"] + 1,
+        )  # fmt: skip
+        assert answer.paths == {"expectedVersion"}
+    for operation, given in changes(post["id"])[:2]:
+        version = (await door.call(ann, "post", id=post["id"])).ok["version"]
+        assert (await door.call(ann, operation, **given, expectedVersion=version)).ok
+
+
+async def test_of_ten_editors_of_one_version_exactly_one_wins(door: Door, ann: Person) -> None:
+    post = await ann.post(await ann.account())
+    given = {"id": post["id"], "expectedVersion": post["version"]}
+
+    answers = await asyncio.gather(
+        *(door.call(ann, "update_post", content=f"Editor {n}", **given) for n in range(10))
+    )
+
+    (winner,) = [answer.body for answer in answers if answer.code is None]
+    assert [a.code for a in answers if a.code] == ["PRECONDITION_FAILED"] * 9
+    assert (await door.call(ann, "post", id=post["id"])).ok == winner
+
+
+async def test_a_deleted_post_is_gone_and_never_sent(
+    moved: House, door: Door, api: Api, ann: Person
+) -> None:
+    text = f"Deleted {uuid4()}"
+    post = await ann.post(await ann.account(), content=text, scheduledAt=at(minutes=5))
+
+    assert (await door.call(ann, "delete_post", id=post["id"])).ok == post["id"]
+    await moved.shift(timedelta(minutes=6))
+    await moved.work()
+
+    for operation, given in [("post", {"id": post["id"]}), *changes(post["id"])]:
+        assert (await door.call(ann, operation, **given)).code == "NOT_FOUND"
+    assert await sent(api, text) == 0
+
+
+async def test_each_action_has_its_status(ann: Person) -> None:
+    path = f"/posts/{(await ann.post(await ann.account()))['id']}"
+
+    answers = [
+        await ann.rest("POST", f"{path}/schedule", {"scheduledAt": at(hours=1)}),
+        await ann.rest("POST", f"{path}/cancel"),
+        await ann.rest("POST", f"{path}/publish"),
+        await ann.rest("DELETE", path),
+        await ann.rest("GET", path),
+    ]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 202, 204, 404]
+
+
+@pytest.mark.parametrize(
+    ("delta", "message"),
+    [
+        ({"seconds": -62}, "Must not be in the past"),
+        ({"days": 366 * 5 + 1}, "Must be within five years"),
+    ],
+)
+async def test_a_time_nobody_can_mean_is_refused(
+    house: House, door: Door, ann: Person, delta: dict[str, float], message: str
+) -> None:
+    account = await ann.account()
+    id, when = (await ann.post(account))["id"], at(**delta)
+    new = {"brandId": ann.brand, "content": "x", "targetAccountIds": [account]}
+
+    for operation, given in (
+        ("schedule_post", {"id": id}), ("update_post", {"id": id}), ("create_post", new),
+    ):  # fmt: skip
+        answer = await refused(
+            house, door, ann, operation, "VALIDATION_ERROR", **given, scheduledAt=when
+        )
+        assert answer.details == (("scheduledAt", message),)
+
+
+async def test_half_a_minute_late_is_sent_at_once(
+    house: House, door: Door, api: Api, ann: Person
+) -> None:
+    text = f"Late {uuid4()}"
+    post = await ann.post(await ann.account(), content=text)
+
+    late = await door.call(ann, "schedule_post", id=post["id"], scheduledAt=at(seconds=-30))
+    await house.work()
+
+    assert late.ok["phase"] == "scheduled"
+    assert (await door.call(ann, "post", id=post["id"])).ok["phase"] == "published"
+    assert await sent(api, text) == 1
+
+
+async def test_a_rescheduled_post_goes_out_at_its_new_time(
+    moved: House, door: Door, api: Api, ann: Person
+) -> None:
+    text = f"Moved {uuid4()}"
+    post = await ann.post(await ann.account(), content=text, scheduledAt=at(minutes=2))
+    when = at(minutes=8)
+
+    assert (await door.call(ann, "schedule_post", id=post["id"], scheduledAt=when)).ok[
+        "scheduledAt"
+    ] == when
+    for minutes, expected in ((3, 0), (9, 1)):
+        await moved.shift(timedelta(minutes=minutes))
+        await moved.work()
+        assert await sent(api, text) == expected
+
+
+async def test_a_published_post_is_in_the_world_once(
+    house: House, door: Door, api: Api, ann: Person
+) -> None:
+    text = f"Now {uuid4()}"
+    post = await ann.post(await ann.account(), content=text)
+
+    asked = (await door.call(ann, "publish_post", id=post["id"])).ok
+    await house.work()
+    await house.work()
+
+    done = (await door.call(ann, "post", id=post["id"])).ok
+    [target] = done["targets"]
+    shown = await api.http.get(target["externalUrl"], headers={"accept": "application/json"})
+    assert asked["status"] == "scheduled"
+    assert (done["status"], done["phase"], target["status"]) == ("published",) * 3
+    assert done["publishedAt"] == target["publishedAt"] >= done["scheduledAt"]
+    assert (target["attempts"], target["error"]) == (1, None)
+    assert (shown.json()["id"], shown.json()["text"]) == (target["externalId"], text)
+    assert await sent(api, text) == 1
+
+
+async def test_a_cancelled_post_is_a_draft_and_stays_here(
+    moved: House, door: Door, api: Api, ann: Person
+) -> None:
+    text = f"Cancelled {uuid4()}"
+    post = await ann.post(await ann.account(), content=text, scheduledAt=at(minutes=5))
+
+    back = (await door.call(ann, "cancel_post", id=post["id"])).ok
+    await moved.shift(timedelta(minutes=6))
+    await moved.work()
+
+    assert (back["phase"], back["scheduledAt"]) == ("draft", None)
+    assert (await door.call(ann, "post", id=post["id"])).ok == back
+    assert await sent(api, text) == 0
+    await refused(moved, door, ann, "cancel_post", "CONFLICT", id=post["id"])
+
+
+async def test_what_is_in_the_world_cannot_be_changed_only_deleted_here(
+    house: House, door: Door, ann: Person
+) -> None:
+    post = await published(house, ann, await ann.account())
+    *others, (delete, named) = changes(post["id"])
+
+    for operation, given in others:
+        await refused(house, door, ann, operation, "CONFLICT", **given)
+    assert (await door.call(ann, "post", id=post["id"])).ok == post
+    assert (await door.call(ann, delete, **named)).ok == post["id"]
+
+
+async def test_cancelling_against_the_dispatcher_ends_one_way_or_the_other(
+    house: House, door: Door, api: Api, ann: Person
+) -> None:
+    accounts = [await ann.account() for _ in range(5)]
+    texts = [f"Race {uuid4()}" for _ in range(20)]
+    posts = [
+        await ann.post(accounts[n % 5], content=text, scheduledAt=at(seconds=-10))
+        for n, text in enumerate(texts)
+    ]
+
+    *answers, _ = await asyncio.gather(
+        *(door.call(ann, "cancel_post", id=post["id"]) for post in posts),
+        house.dispatcher.drain(),
+    )
+    await house.work()
+
+    assert {answer.code for answer in answers} <= {None, "CONFLICT"}
+    for answer, text, post in zip(answers, texts, posts, strict=True):
+        phase = (await door.call(ann, "post", id=post["id"])).ok["phase"]
+        expected = ("published", 1) if answer.code else ("draft", 0)
+        assert (phase, await sent(api, text)) == expected
