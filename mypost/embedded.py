@@ -19,9 +19,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import quote
 
 import redis
+
+from mypost.models.database import credentials
 
 SYSTEM_USER = "embedded_postgres"
 SOCKET = ".s.PGSQL.5432"  # the port only names the socket; nothing listens on TCP
@@ -149,22 +151,6 @@ def create_database(services: Services, name: str, template: str | None = None) 
 def drop_database(services: Services, name: str) -> None:
     """Drops a database, ending the sessions in it."""
     _administer(services, 'DROP DATABASE IF EXISTS :"name" WITH (FORCE)', name=name)
-
-
-def credentials(url: str) -> dict[str, Any]:
-    """Reads a PostgreSQL URL into what asyncpg and Tortoise take; a socket folder is a host."""
-    parts = urlsplit(url)
-    given = dict(parse_qsl(parts.query))
-    # urlsplit's own hostname is lower case, which spoils a percent-encoded socket folder.
-    host = unquote(re.sub(r":\d*$", "", parts.netloc.rpartition("@")[2])).strip("[]")
-    return {
-        "host": given.get("host") or host or "localhost",
-        "port": int(given.get("port") or parts.port or 5432),
-        "user": given.get("user") or unquote(parts.username or "") or None,
-        "password": given.get("password") or unquote(parts.password or "") or None,
-        "database": given.get("dbname") or unquote(parts.path.removeprefix("/")) or None,
-        **({"ssl": given["sslmode"]} if "sslmode" in given else {}),
-    }
 
 
 def _services(database: str, sockets: str, redis_url: str) -> Services:

@@ -2,12 +2,14 @@
 
 import asyncio
 import dataclasses
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import structlog
 import uvicorn
@@ -69,6 +71,9 @@ def serve(host: str, port: int, data_dir: Path | None, *, worker: bool) -> None:
     """Serves the API until a signal, with the worker as a child."""
     settings = read(data_dir)
     logs.configure(settings.log_level)
+    # uvicorn raises its signal again when it is done: the services still have to be stopped then.
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, _leave)
     with _listen(host, port) as listening, _services(settings) as started:
         address = f"http://{_name(host)}:{listening.getsockname()[1]}"
         ready = _addressed(started, address)
@@ -77,6 +82,10 @@ def serve(host: str, port: int, data_dir: Path | None, *, worker: bool) -> None:
         with _worker(ready, wanted=worker):
             log.info("serving", port=listening.getsockname()[1], state=address)
             _run(ready, keys, listening)
+
+
+def _leave(*_: object) -> NoReturn:
+    raise SystemExit(0)
 
 
 def _run(settings: Settings, keys: crypto.Keys, listening: socket.socket) -> None:

@@ -1,9 +1,10 @@
 """Connecting: Tortoise for the application, a plain pool for the dispatcher; migrating."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import asyncpg
 import orjson
@@ -20,15 +21,18 @@ STATEMENT_TIMEOUT = "10s"
 
 
 def credentials(url: str) -> dict[str, Any]:
-    """Reads a PostgreSQL URL; a `host` parameter names a socket directory."""
+    """Reads a PostgreSQL URL into what asyncpg and Tortoise take; a socket folder is a host."""
     parts = urlsplit(url)
-    query = parse_qs(parts.query)
+    given = dict(parse_qsl(parts.query))
+    # urlsplit's own hostname is lower case, which spoils a percent-encoded socket folder.
+    host = unquote(re.sub(r":\d*$", "", parts.netloc.rpartition("@")[2])).strip("[]")
     return {
-        "host": query.get("host", [parts.hostname or "127.0.0.1"])[0],
-        "port": int(query.get("port", [str(parts.port or 5432)])[0]),
-        "user": unquote(parts.username or ""),
-        "password": unquote(parts.password) if parts.password else None,
-        "database": parts.path.lstrip("/"),
+        "host": given.get("host") or host or "localhost",
+        "port": int(given.get("port") or parts.port or 5432),
+        "user": given.get("user") or unquote(parts.username or "") or None,
+        "password": given.get("password") or unquote(parts.password or "") or None,
+        "database": given.get("dbname") or unquote(parts.path.removeprefix("/")) or None,
+        **({"ssl": given["sslmode"]} if "sslmode" in given else {}),
     }
 
 

@@ -31,6 +31,7 @@ _CLUSTER = regex.compile(r"\X")
 _EMOJI = regex.compile(r"\p{Emoji_Presentation}|\ufe0f|\u20e3")
 _RESERVED = regex.compile(r"[\\|{}@\[\]()<>#*_~]")
 _LIGHT = ((0x0000, 0x10FF), (0x2000, 0x200D), (0x2010, 0x201F), (0x2032, 0x2037))
+MEDIA = "media"  # the unit that counts files and not text
 
 
 def characters(text: str) -> int:
@@ -112,4 +113,4 @@ def measure(key: str, text: str, media_count: int) -> list[Measure]:
         for rule in section["text"]
     ]
     media = section["media"]
-    return [*texts, Measure("media", media_count, media["max"], media["min"])]
+    return [*texts, Measure(MEDIA, media_count, media["max"], media["min"])]

@@ -9,6 +9,7 @@ import strawberry
 from mypost import ids
 from mypost.models import brands
 from mypost.networks import discover
+from mypost.networks.text import MEDIA
 from mypost.schema.brands import Brand
 from mypost.schema.common import Info, MutationPayload, Node, computed, relation
 
@@ -52,7 +53,7 @@ class AccountLimits:
 def limits(root: strawberry.Parent[Any], info: Info) -> AccountLimits:
     """What its network takes."""
     network = info.context.services.networks.get(root.network)
-    measured = network.measure("") if network else []
+    measured = [m for m in network.measure("") if m.unit != MEDIA] if network else []
     return AccountLimits(text=[TextLimit(unit=m.unit, max=m.limit) for m in measured])
 
 

@@ -418,6 +418,13 @@ BEGIN
   END LOOP;
 END $$;
 GRANT SELECT ON transition_rules TO mypost_app;
+-- The application plans; what the world answered is the dispatcher's to write.
+REVOKE INSERT, UPDATE ON targets, posts FROM mypost_app;
+GRANT INSERT (id, workspace_id, post_id, account_id, position, content, options, dispatch_key),
+  UPDATE (position, content, options, state, removed, due_at, fence, generation, dispatch_key, attempts,
+          lease_owner, lease_until, next_attempt_at, error, updated_at) ON targets TO mypost_app;
+GRANT INSERT (id, workspace_id, brand_id, content, created_by),
+  UPDATE (content, stage, scheduled_at, scheduled_by, version, updated_at, deleted_at) ON posts TO mypost_app;
 
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION lock_post(uuid, uuid[]), lock_account(uuid), lock_brand(uuid), target_status(text) TO mypost_app;
