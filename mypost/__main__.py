@@ -8,9 +8,7 @@ from typing import Annotated, Literal, NoReturn
 
 from cyclopts import App, Parameter
 
-from mypost import demo as demonstration
-from mypost import embedded, logs, process
-from mypost.models import database
+from mypost import embedded, logs
 from mypost.settings import BadSettings
 
 app = App(name="mypost", help="A publishing API: GraphQL first, with a REST compatibility layer.")
@@ -42,6 +40,8 @@ def serve(
     port: The port to listen on; 0 takes a free one.
     worker: Whether to run the worker as a child.
     """
+    from mypost import process
+
     _or_say_why(lambda: process.serve(host, port, data_dir, worker=worker))
 
 
@@ -59,12 +59,16 @@ def worker(
     only: The one process to run: this is what the supervisor starts.
     watch_parent: Whether to end when standard input does, which is when the parent has gone.
     """
+    from mypost import process
+
     _or_say_why(lambda: process.work(data_dir, only, watch_parent=watch_parent))
 
 
 @app.command
 def migrate(*, data_dir: DataDir = None) -> None:
     """Brings the database schema up to date."""
+    from mypost import process
+    from mypost.models import database
 
     def run() -> None:
         settings = process.attached(process.read(data_dir))
@@ -85,6 +89,8 @@ def demo(
     network: The network to publish to; a built-in one when left out.
     port: The port to listen on; a free one when it is taken.
     """
+    from mypost import demo as demonstration
+
     logs.configure("warning")
     _or_say_why(lambda: demonstration.run(data_dir, network, port, once=once))
 
@@ -97,7 +103,7 @@ def schema(*, check: bool = False) -> None:
     ----------
     check: Whether to compare instead of writing; exits 1 when they differ.
     """
-    from mypost.schema.build import sdl  # noqa: PLC0415 - building the schema takes a while
+    from mypost.schema.build import sdl
 
     path, text = Path("schema.graphql"), sdl()
     if not check:

@@ -21,7 +21,7 @@ from mypost.crypto import Keys
 from mypost.engine.documents import Documents
 from mypost.engine.http import Endpoint
 from mypost.engine.websocket import Refused, Sockets
-from mypost.errors import STATUS, ApiError, Unauthorized, spell
+from mypost.errors import STATUS, ApiError, Unauthorized
 from mypost.feed import Feed
 from mypost.middleware import RequestIds, request_id_of
 from mypost.models import database
@@ -31,6 +31,7 @@ from mypost.rest import door
 from mypost.rest.cookies import set_cookies
 from mypost.schema.build import schema
 from mypost.settings import Settings
+from mypost.spelling import spell
 from mypost.tokens import Passwords, Sessions
 from mypost.viewer import Viewer
 

@@ -19,11 +19,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import redis
 
-from mypost.models.database import credentials
+from mypost.settings import credentials
 
 SYSTEM_USER = "embedded_postgres"
 SOCKET = ".s.PGSQL.5432"  # the port only names the socket; nothing listens on TCP

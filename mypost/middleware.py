@@ -8,10 +8,11 @@ import orjson
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mypost.errors import MASKED, Code, envelope, mask
+from mypost.errors import REQUEST_ID_PREFIX, Code
+from mypost.spelling import MASKED, envelope, mask
 
 log = structlog.get_logger()
-WELL_FORMED = re.compile(r"req_[A-Za-z0-9_-]{8,64}")
+WELL_FORMED = re.compile(REQUEST_ID_PREFIX + r"[A-Za-z0-9_-]{8,64}")
 
 
 def request_id_of(scope: Scope) -> str:
@@ -25,7 +26,7 @@ def _choose(scope: Scope) -> str:
             text = value.decode("latin-1")
             if WELL_FORMED.fullmatch(text):
                 return str(text)
-    return f"req_{secrets.token_hex(12)}"
+    return f"{REQUEST_ID_PREFIX}{secrets.token_hex(12)}"
 
 
 class RequestIds:

@@ -4,11 +4,11 @@ import asyncio
 import dataclasses
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import NoReturn
 
 import structlog
@@ -22,7 +22,6 @@ from mypost.settings import Settings
 
 log = structlog.get_logger()
 GRACE_S = 10
-WORKER_GRACE_S = 20
 MAX_WS_MESSAGE = 64 * 1024
 
 
@@ -78,8 +77,9 @@ def serve(host: str, port: int, data_dir: Path | None, *, worker: bool) -> None:
         address = f"http://{_name(host)}:{listening.getsockname()[1]}"
         ready = _addressed(started, address)
         keys = crypto.load(ready.secret, ready.data_dir)
-        asyncio.run(database.migrate(str(ready.owner_url)))
+        # The worker waits for the schema; its start takes as long as a migration.
         with _worker(ready, wanted=worker):
+            asyncio.run(database.migrate(str(ready.owner_url)))
             log.info("serving", port=listening.getsockname()[1], state=address)
             _run(ready, keys, listening)
 
@@ -139,22 +139,27 @@ def _listen(host: str, port: int) -> Iterator[socket.socket]:
 
 @contextmanager
 def _worker(settings: Settings, *, wanted: bool) -> Iterator[None]:
-    """Runs `mypost worker` as a child that ends when we do, however we end."""
+    """Supervises the worker's two processes beside us; however we end, they do."""
     if not wanted:
         yield
         return
-    command = [sys.executable, "-m", "mypost", "worker", "--watch-parent"]
-    command += ["--data-dir", str(settings.data_dir)]
+    words = ["--watch-parent", "--data-dir", str(settings.data_dir)]
     environment = configuration.inherited(settings.environment)
-    with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as child:
-        try:
-            yield
-        finally:
-            child.terminate()
-            try:
-                child.wait(WORKER_GRACE_S)
-            except subprocess.TimeoutExpired:
-                child.kill()
+    told: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+
+    async def supervise() -> None:
+        stop = asyncio.Event()
+        told.set_result((asyncio.get_running_loop(), stop))
+        await workers.supervise(words, environment, stop=stop)
+
+    thread = Thread(target=asyncio.run, args=(supervise(),), name="supervisor")
+    thread.start()
+    loop, stop = told.result()
+    try:
+        yield
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
 
 
 def work(data_dir: Path | None, only: str | None, *, watch_parent: bool) -> None:

@@ -1,9 +1,12 @@
 """The only reader of the environment."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 
 class BadSettings(Exception):
@@ -75,3 +78,19 @@ def _words(text: str) -> list[str]:
 def inherited(extra: Mapping[str, str]) -> dict[str, str]:
     """The environment for a child process: ours, with these variables on top."""
     return {**os.environ, **extra}  # noqa: TID251 - the one place
+
+
+def credentials(url: str) -> dict[str, Any]:
+    """Reads a PostgreSQL URL into what asyncpg and Tortoise take; a socket folder is a host."""
+    parts = urlsplit(url)
+    given = dict(parse_qsl(parts.query))
+    # urlsplit's own hostname is lower case, which spoils a percent-encoded socket folder.
+    host = unquote(re.sub(r":\d*$", "", parts.netloc.rpartition("@")[2])).strip("[]")
+    return {
+        "host": given.get("host") or host or "localhost",
+        "port": int(given.get("port") or parts.port or 5432),
+        "user": given.get("user") or unquote(parts.username or "") or None,
+        "password": given.get("password") or unquote(parts.password or "") or None,
+        "database": given.get("dbname") or unquote(parts.path.removeprefix("/")) or None,
+        **({"ssl": given["sslmode"]} if "sslmode" in given else {}),
+    }

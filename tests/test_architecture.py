@@ -28,6 +28,7 @@ LAYERS = [
     ("viewer",),
     ("models",),
     ("networks",),
+    ("spelling",),
     ("events", "crypto", "errors", "ids", "permissions", "settings", "logs", "clock"),
     ("engine",),
 ]

@@ -158,7 +158,16 @@ async def test_a_folder_is_served_once(tmp_path_factory) -> None:
     folder = tmp_path_factory.mktemp("held")
 
     with embedded.hold(folder):
-        command = [sys.executable, "-m", "mypost", "serve", "--port", "0", "--data-dir", str(folder)]
+        command = [
+            sys.executable,
+            "-m",
+            "mypost",
+            "serve",
+            "--port",
+            "0",
+            "--data-dir",
+            str(folder),
+        ]
         process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
         _, said = await process.communicate()
 

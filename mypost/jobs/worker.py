@@ -183,12 +183,12 @@ async def _patient_pool(settings: Settings, stop: asyncio.Event) -> asyncpg.Pool
     pause = FIRST_PAUSE
     while not stop.is_set():
         try:
-            return await database.pool(str(settings.dispatch_url), "mypost_dispatch", LANES_POOL)
+            return await database.migrated(settings.dispatch_url or "", LANES_POOL)
         except TROUBLE as fault:
             log.warning("database_away", reason=type(fault).__name__)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause)
-            pause = min(2.0, pause * 2)
+            pause = min(0.5, pause * 1.5)
     return None
 
 

@@ -1,10 +1,8 @@
 """Connecting: Tortoise for the application, a plain pool for the dispatcher; migrating."""
 
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 import asyncpg
 import orjson
@@ -14,26 +12,11 @@ from tortoise.migrations.api.migrate import migrate as run_migrations
 from tortoise.transactions import in_transaction
 
 from mypost.models.base import Row
+from mypost.settings import credentials
 
 APP = "mypost"
 MIGRATION_LOCK = 0x6D79706F7374
 STATEMENT_TIMEOUT = "10s"
-
-
-def credentials(url: str) -> dict[str, Any]:
-    """Reads a PostgreSQL URL into what asyncpg and Tortoise take; a socket folder is a host."""
-    parts = urlsplit(url)
-    given = dict(parse_qsl(parts.query))
-    # urlsplit's own hostname is lower case, which spoils a percent-encoded socket folder.
-    host = unquote(re.sub(r":\d*$", "", parts.netloc.rpartition("@")[2])).strip("[]")
-    return {
-        "host": given.get("host") or host or "localhost",
-        "port": int(given.get("port") or parts.port or 5432),
-        "user": given.get("user") or unquote(parts.username or "") or None,
-        "password": given.get("password") or unquote(parts.password or "") or None,
-        "database": given.get("dbname") or unquote(parts.path.removeprefix("/")) or None,
-        **({"ssl": given["sslmode"]} if "sslmode" in given else {}),
-    }
 
 
 def _config(url: str, role: str, **extra: Any) -> dict[str, Any]:
@@ -102,6 +85,15 @@ async def pool(url: str, role: str, size: int = 4) -> asyncpg.Pool:
         record_class=Row,
         server_settings=settings,
     )
+
+
+async def migrated(url: str, size: int) -> asyncpg.Pool:
+    """Opens the dispatcher's pool once its functions exist; raises OSError until they do."""
+    opened = await pool(url, "mypost_dispatch", size)
+    if await opened.fetchval("SELECT to_regprocedure('dispatch_wait()') IS NULL"):
+        await opened.close()
+        raise OSError("the schema is not there yet")
+    return opened
 
 
 @asynccontextmanager

@@ -11,7 +11,6 @@ from starlette.responses import Response
 
 from mypost.errors import (
     FAULT_CODE,
-    MASKED,
     REQUEST_ID_PREFIX,
     STATUS,
     ApiError,
@@ -20,10 +19,9 @@ from mypost.errors import (
     FaultCode,
     Invalid,
     NotFound,
-    envelope,
-    mask,
 )
 from mypost.rest.binding import INPUT, PAGING
+from mypost.spelling import MASKED, envelope, mask
 
 SEVERAL = "Some fields are not valid"
 WRAPPERS = {INPUT, "filter"}

@@ -1,0 +1,62 @@
+"""How each door spells an error; what nobody foresaw is masked by both."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import structlog
+from graphql import GraphQLError
+
+from mypost.errors import ApiError, Code, Fault, Invalid
+
+log = structlog.get_logger()
+MASKED = "Something went wrong on our side"
+
+
+def envelope(
+    code: Code, message: str, request_id: str, details: Iterable[Fault] = ()
+) -> dict[str, Any]:
+    """Spells an error as REST does."""
+    return {
+        "error": {
+            "code": code.value,
+            "message": message,
+            "details": [{"path": f.dotted, "message": f.message} for f in details],
+            "requestId": request_id,
+        }
+    }
+
+
+def spell(error: GraphQLError, request_id: str) -> dict[str, Any]:
+    """Spells a top-level GraphQL error: `extensions {code requestId}`, anything unknown masked."""
+    cause = error.original_error
+    while isinstance(cause, GraphQLError) and cause.original_error is not None:
+        cause = cause.original_error
+    extensions: dict[str, Any] = {"requestId": request_id}
+    if isinstance(cause, ApiError):
+        message, extensions["code"] = cause.message, cause.code.value
+        if cause.retry_after is not None:
+            extensions["retryAfter"] = cause.retry_after
+    elif isinstance(cause, Invalid):
+        message, extensions["code"] = str(cause), Code.VALIDATION_ERROR.value
+        extensions["details"] = [{"path": f.dotted, "message": f.message} for f in cause.faults]
+    elif error.path is None and (cause is None or isinstance(cause, GraphQLError)):
+        # The document or its variables are at fault, and graphql-core has said how.
+        message, extensions["code"] = error.message, Code.VALIDATION_ERROR.value
+    else:
+        mask(cause or error, request_id)
+        message, extensions["code"] = MASKED, Code.INTERNAL_ERROR.value
+    told: dict[str, Any] = {"message": message, "extensions": extensions}
+    if error.locations:
+        told["locations"] = [location.formatted for location in error.locations]
+    if error.path is not None:
+        told["path"] = error.path
+    return told
+
+
+def mask(error: BaseException, request_id: str) -> None:
+    """Notes an unforeseen error for us: its class and place, never its values."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    place = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else None
+    log.error("error.unforeseen", request_id=request_id, error=type(error).__name__, place=place)
