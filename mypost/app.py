@@ -1,6 +1,6 @@
 """The ASGI application: what a process holds, the middleware in order, the doors."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
@@ -157,18 +157,16 @@ def build(settings: Settings, keys: Keys, *, passwords: Passwords | None = None)
             await sockets.shutdown()
 
     keys_in_use = networks.enabled(settings.environment, embedded=settings.embedded)
+    servers = networks.servers(keys_in_use, settings.data_dir / "networks")
     routes: list[BaseRoute] = [
-        Route("/", lambda _: FileResponse(WEB / "index.html")),
+        Route("/", home(servers)),
         Route("/graphql", endpoint.answer, methods=["POST"]),
         WebSocketRoute("/graphql", sockets.serve),
         Route("/healthz", lambda _: JSONResponse({"status": "ok"})),
         Route("/readyz", readiness(held)),
         Route("/.well-known/jwks.json", lambda _: JSONResponse(held.services.sessions.jwks())),
         *door.routes(core, documents, make),
-        *(
-            Mount(f"/networks/{key}", app=server)
-            for key, server in networks.servers(keys_in_use, settings.data_dir / "networks").items()
-        ),
+        *(Mount(f"/networks/{key}", app=server) for key, server in servers.items()),
     ]
     cors = Middleware(
         CORSMiddleware,
@@ -191,6 +189,13 @@ def build(settings: Settings, keys: Keys, *, passwords: Passwords | None = None)
         exception_handlers=handlers,
         lifespan=lifespan,
     )
+
+
+def home(servers: Iterable[str]) -> Callable[[Request], Response]:
+    """Answers the first page: where to go from here."""
+    links = [f'<a href="/networks/{key}/">{key}</a>' for key in servers]
+    page = (WEB / "index.html").read_text().replace("{networks}", ", ".join(links) or "none")
+    return lambda _: HTMLResponse(page)
 
 
 def readiness(held: Held) -> Callable[[Request], Awaitable[Response]]:

@@ -121,9 +121,9 @@ async def test_a_killed_server_loses_nothing(tmp_path_factory) -> None:
             mine = [p for p in first.family() if "mypost" in p.cmdline()]
             os.kill(first.process.pid, signal.SIGKILL)
             await first.process.wait()
-            # The worker ends with its parent: nothing is sent while nobody serves.
+            # Dispatcher and arq end with their parent: nothing is sent while nobody serves.
             _, alive = psutil.wait_procs(mine, timeout=DEADLINE)
-            assert (len(mine), alive) == (3, [])
+            assert (len(mine), alive) == (2, [])
 
         async with serve(folder) as second:
             await second.sign_in("/auth/login")
