@@ -1,0 +1,54 @@
+"""What a process says of itself, and to whom."""
+
+import asyncio
+
+from redis.asyncio import Redis
+
+from mypost.nudges import Nudges
+from tests.client import Api
+from tests.conftest import House
+
+
+async def test_a_process_says_that_it_lives_and_is_ready(api: Api) -> None:
+    assert (await api.http.get("/healthz")).json() == {"status": "ok"}
+    assert (await api.http.get("/readyz")).json() == {"status": "ok", "redis": "ok"}
+
+
+async def test_without_redis_it_is_ready_but_degraded(api: Api, house: House) -> None:
+    right = house.services.nudges.redis
+    nowhere = Redis.from_url("redis://127.0.0.1:1")
+    house.services.nudges.redis = nowhere
+    try:
+        answer = await api.http.get("/readyz")
+    finally:
+        house.services.nudges.redis = right
+        await nowhere.aclose()
+
+    assert (answer.status_code, answer.json()) == (200, {"status": "degraded", "redis": "down"})
+
+
+async def test_a_nudge_that_is_lost_fails_nothing() -> None:
+    nowhere = Redis.from_url("redis://127.0.0.1:1")
+    async with asyncio.timeout(2):
+        await Nudges(nowhere).send("due")
+    await nowhere.aclose()
+
+
+async def test_the_first_page_leads_on_without_an_outside_request(api: Api) -> None:
+    page = (await api.http.get("/")).text
+
+    assert "/networks/sandbox/" in page
+    assert "http://" not in page
+    assert "https://" not in page
+
+
+async def test_a_page_of_an_allowed_origin_may_call(api: Api, house: House) -> None:
+    asked = {"access-control-request-method": "POST", "access-control-request-headers": "if-match"}
+    own = {"origin": house.settings.origin, **asked}
+    foreign = {"origin": "https://evil.example", **asked}
+
+    allowed = await api.http.options("/api/v1/workspaces", headers=own)
+    refused = await api.http.options("/api/v1/workspaces", headers=foreign)
+
+    assert allowed.headers["access-control-allow-origin"] == house.settings.origin
+    assert "access-control-allow-origin" not in refused.headers
