@@ -89,10 +89,6 @@ class Context:
             raise Unauthorized
         return self._viewer
 
-    def fresh(self) -> "Context":
-        """The same caller with empty loaders: one per operation, one per subscription event."""
-        return Context(self.services, self.caller, self._viewer)
-
     def scope(self, permission: Permission | None = None) -> list[UUID]:
         """The workspaces statements may reach."""
         return [*self.viewer.scope(permission), *self._entered]

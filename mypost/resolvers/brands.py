@@ -8,7 +8,7 @@ from mypost.models import brands as rows
 from mypost.models import workspaces
 from mypost.models.brands import Brand
 from mypost.models.workspaces import Workspace
-from mypost.operation import On, expect, mutation, query
+from mypost.operation import On, mutation, query
 from mypost.permissions import Permission
 from mypost.schema.brands import CreateBrandInput, DeleteBrandInput, UpdateBrandInput
 
@@ -51,11 +51,10 @@ async def update_brand(ctx: Context, brand: Brand, input: UpdateBrandInput) -> B
     return await ctx.get(rows.BY_ID, brand.id, "brand")
 
 
-@mutation(on=On(rows.BY_ID, "brand"), requires=Permission.BRANDS_DELETE)
+@mutation(on=On(rows.BY_ID, "brand", lock=True), requires=Permission.BRANDS_DELETE)
 async def delete_brand(ctx: Context, brand: Brand, input: DeleteBrandInput) -> UUID:
     """Deletes a brand; refused while posts are scheduled, unless `force` cancels them."""
     cancelled = await rows.delete(ctx.db, brand.id, force=input.force)
-    expect(brand, input)
     await ctx.audit("brand.deleted", brand, cancelled=cancelled)
     ctx.after_commit("due")
     return brand.id
