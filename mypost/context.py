@@ -95,9 +95,13 @@ class Context:
 
     def load(self, relation: Relation[M], parent: Any) -> asyncio.Future[Any]:
         """Loads what a relation leads to from this row, batched with its siblings."""
+        return self.load_key(relation, getattr(parent, relation.parent_key))
+
+    def load_key(self, relation: Relation[M], key: UUID) -> asyncio.Future[Any]:
+        """Loads what a relation leads to from a key, batched with its siblings."""
         if relation not in self._loaders:
             self._loaders[relation] = loader(relation, self.db, self.scope())
-        return self._loaders[relation].load(getattr(parent, relation.parent_key))
+        return self._loaders[relation].load(key)
 
     async def find(self, relation: Relation[M], id: UUID, *, lock: bool = False) -> M | None:
         """Reads one row the viewer may see, or None; `lock` holds it until commit."""

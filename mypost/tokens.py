@@ -195,7 +195,7 @@ class Sessions:
         )
 
     def _issued(self, session: UUID, user_id: UUID, refresh: str, ends: datetime) -> Issued:
-        left = int((ends - clock.now()).total_seconds())
+        left = round((ends - clock.now()).total_seconds())
         return Issued(session, self.access_token(user_id, session), ACCESS_S, refresh, left)
 
     def jwks(self) -> dict[str, Any]:

@@ -234,7 +234,7 @@ async def schedule(db: Db, post: Post, at: datetime, by: UUID) -> None:
     )
     await db.run(
         "UPDATE targets SET state = 'scheduled', due_at = $2, next_attempt_at = NULL,"
-        " fence = fence + 1, lease_owner = NULL, lease_until = NULL"
+        " attempts = 0, error = NULL, fence = fence + 1, lease_owner = NULL, lease_until = NULL"
         " WHERE post_id = $1 AND NOT removed AND state = ANY ($3)",
         post.id,
         at,
@@ -251,7 +251,7 @@ async def unschedule(db: Db, post: Post) -> None:
     )
     await db.run(
         "UPDATE targets SET state = 'pending', due_at = NULL, next_attempt_at = NULL,"
-        " fence = fence + 1, lease_owner = NULL, lease_until = NULL"
+        " attempts = 0, error = NULL, fence = fence + 1, lease_owner = NULL, lease_until = NULL"
         " WHERE post_id = $1 AND NOT removed AND state IN ('scheduled', 'claimed')",
         post.id,
     )

@@ -1,5 +1,6 @@
 """Any object by its id."""
 
+import asyncio
 from typing import Any
 
 import strawberry
@@ -28,7 +29,7 @@ async def _find(ctx: Context, text: str) -> Any:
     tag = ids.tag_of(id) if id else None
     if id is None or tag not in KINDS:
         return None
-    return await ctx.find(KINDS[tag], id)
+    return await ctx.load_key(KINDS[tag], id)
 
 
 @query()
@@ -42,4 +43,4 @@ async def nodes(ctx: Context, ids: list[strawberry.ID]) -> Any:
     """The objects with these ids, in their order; null where there is none for the viewer."""
     if len(ids) > MAX_IDS:
         raise invalid("ids", f"Must have at most {MAX_IDS} entries")
-    return [await _find(ctx, id) for id in ids]
+    return await asyncio.gather(*(_find(ctx, id) for id in ids))

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from mypost import clock, ids
 from mypost.context import Context
-from mypost.errors import Fault, FaultCode, IllegalState, Invalid, invalid
+from mypost.errors import Fault, FaultCode, IllegalState, Invalid
 from mypost.models import accounts, brands
 from mypost.models import posts as rows
 from mypost.models.accounts import Account
@@ -41,7 +41,8 @@ async def create_post(ctx: Context, brand: Brand, input: CreatePostInput) -> Pos
     """Writes a post for a brand; with `scheduledAt` it is scheduled at once."""
     if input.scheduled_at is not None:
         ctx.demand(Permission.POSTS_SCHEDULE, brand)
-    chosen = await _check(ctx, brand.id, input.content, input.target_account_ids, input)
+    wanted = input.target_account_ids
+    chosen = await _check(ctx, brand.id, input.content, wanted, input, input.scheduled_at)
     id = ids.new(ids.Tag.POST)
     await rows.write(ctx.db, id, brand.workspace_id, brand.id, input.content, ctx.viewer.id)
     post = await rows.lock(ctx.db, ctx.scope(), id, [a.id for a in chosen])
@@ -62,7 +63,11 @@ async def update_post(ctx: Context, post: Post, input: UpdatePostInput) -> Post:
     _untouched(post, await rows.targets(ctx.db, ctx.scope(), post.id))
     current = await rows.accounts_of(ctx.db, ctx.scope(), post.id)
     content = post.content if input.content is None else input.content
-    chosen = await _check(ctx, post.brand_id, content, current if given is None else given, input)
+    wanted = current if given is None else given
+    at = input.scheduled_at.value if input.scheduled_at else None
+    chosen = await _check(ctx, post.brand_id, content, wanted, input, at)
+    if input.scheduled_at is None and post.stage == "scheduled" and (unable := _able(chosen)):
+        raise Invalid(unable)
     await rows.rewrite(ctx.db, post, content)
     if given is not None:
         await rows.aim(ctx.db, post, [account.id for account in chosen])
@@ -76,7 +81,7 @@ async def _reschedule(ctx: Context, post: Post, input: UpdatePostInput) -> None:
     """Applies a new time, none, or the old one to accounts that have just been added."""
     if input.scheduled_at is None:
         if post.scheduled_at is not None and input.target_account_ids is not None:
-            await _schedule(ctx, post, post.scheduled_at, again=True)
+            await _schedule(ctx, post, post.scheduled_at)
     elif input.scheduled_at.value is None:
         await rows.unschedule(ctx.db, post)
     else:
@@ -99,6 +104,7 @@ async def schedule_post(ctx: Context, post: Post, input: SchedulePostInput) -> P
     """Queues a post to go out at a time; a scheduled post moves to the new one."""
     post = await _lock(ctx, post, input)
     _untouched(post, await rows.targets(ctx.db, ctx.scope(), post.id))
+    await _ready(ctx, post, input.scheduled_at)
     await _schedule(ctx, post, input.scheduled_at)
     return await ctx.get(rows.BY_ID, post.id, "post")
 
@@ -108,7 +114,8 @@ async def publish_post(ctx: Context, post: Post, input: PostActionInput) -> Post
     """Sends a post now; the answer does not wait for the networks."""
     post = await _lock(ctx, post, input)
     _untouched(post, await rows.targets(ctx.db, ctx.scope(), post.id))
-    await _schedule(ctx, post, clock.now())
+    await _ready(ctx, post, now := clock.now())
+    await _schedule(ctx, post, now)
     return await ctx.get(rows.BY_ID, post.id, "post")
 
 
@@ -144,42 +151,53 @@ def _landed(targets: list[rows.Target]) -> None:
         raise IllegalState(f"{len(flying)} of {len(targets)} targets are being sent right now")
 
 
-async def _schedule(ctx: Context, post: Post, at: datetime, *, again: bool = False) -> None:
-    """Puts the post in its lanes; `again` keeps a time that was accepted before."""
-    now = clock.now()
-    if not again and at < now - SKEW:
-        raise invalid("scheduledAt", "Must not be in the past", FaultCode.IN_THE_PAST)
-    if at > now + HORIZON:
-        raise invalid("scheduledAt", "Must be within five years")
-    targets = await rows.targets(ctx.db, ctx.scope(), post.id)
-    if not any(target.state in rows.MOVABLE for target in targets):
-        raise invalid("targetAccountIds", "Choose at least one account", FaultCode.REQUIRED)
-    await _able(ctx, post)
+async def _schedule(ctx: Context, post: Post, at: datetime) -> None:
     await rows.schedule(ctx.db, post, at, ctx.viewer.id)
     ctx.after_commit("due")
 
 
-async def _able(ctx: Context, post: Post) -> None:
-    """Refuses to schedule for an account that cannot publish."""
-    chosen = await rows.accounts_of(ctx.db, ctx.scope(), post.id)
-    found = await accounts.by_ids(ctx.db, ctx.scope(), chosen)
-    faults = [
-        Fault(
-            ("targetAccountIds", str(chosen.index(a.id))),
-            f"{a.name} is {a.status}: reconnect it first",
-            FaultCode.INVALID_STATE,
-        )
-        for a in found
-        if a.status in ("needs_reauth", "disconnected")
-    ]
+async def _ready(ctx: Context, post: Post, at: datetime) -> None:
+    """Raises Invalid naming everything that keeps the post from going out then."""
+    wanted = await rows.accounts_of(ctx.db, ctx.scope(), post.id)
+    found = {a.id: a for a in await accounts.by_ids(ctx.db, ctx.scope(), wanted)}
+    faults = [*_when(at), *_able([found[id] for id in wanted])]
     if faults:
         raise Invalid(faults)
 
 
+def _when(at: datetime) -> list[Fault]:
+    now = clock.now()
+    if at < now - SKEW:
+        return [Fault(("scheduledAt",), "Must not be in the past", FaultCode.IN_THE_PAST)]
+    if at > now + HORIZON:
+        return [Fault(("scheduledAt",), "Must be within five years")]
+    return []
+
+
+def _able(chosen: list[Account]) -> list[Fault]:
+    """Names the accounts that cannot publish, or that there is none."""
+    if not chosen:
+        return [Fault(("targetAccountIds",), "Choose at least one account", FaultCode.REQUIRED)]
+    return [
+        Fault(
+            ("targetAccountIds", str(i)),
+            f"{account.name} is {account.status}: reconnect it first",
+            FaultCode.INVALID_STATE,
+        )
+        for i, account in enumerate(chosen)
+        if account.status in ("needs_reauth", "disconnected")
+    ]
+
+
 async def _check(
-    ctx: Context, brand_id: UUID, content: str, account_ids: Sequence[object], input: object
+    ctx: Context,
+    brand_id: UUID,
+    content: str,
+    account_ids: Sequence[object],
+    input: object,
+    at: datetime | None,
 ) -> list[Account]:
-    """Names each id that is no account of this brand, and each network the text does not fit."""
+    """Raises Invalid naming every account, medium, text and time that will not do."""
     wanted = [ids.parse(id) for id in account_ids]
     found = await accounts.by_ids(ctx.db, ctx.scope(), [id for id in wanted if id])
     known = {a.id: a for a in found if a.brand_id == brand_id}
@@ -192,6 +210,8 @@ async def _check(
         faults.append(Fault(("mediaIds", str(i)), "There is no such media", FaultCode.NOT_FOUND))
     chosen = [known[id] for id in dict.fromkeys(wanted) if id in known]
     faults += [fault for account in chosen for fault in _fits(ctx, account, content)]
+    if at is not None:
+        faults += [*_when(at), *(_able(chosen) if len(chosen) == len(wanted) else [])]
     if faults:
         raise Invalid(faults)
     return chosen

@@ -103,8 +103,9 @@ def status(root: strawberry.Parent[Any]) -> PostStatus:
 
 
 async def target_account_ids(root: strawberry.Parent[Any], info: Info) -> list[strawberry.ID]:
-    """The accounts it goes to."""
-    return [target.account_id for target in await info.context.load(posts.TARGETS, root)]
+    """The accounts it goes to; one that was let go is still among the targets."""
+    found = await info.context.load(posts.TARGETS, root)
+    return [target.account_id for target in found if target.state != "cancelled"]
 
 
 async def tags(root: strawberry.Parent[Any], info: Info) -> list[str]:
