@@ -15,7 +15,6 @@ APP_MAY = {
     ("claimed", "pending"),
     ("claimed", "cancelled"),
     ("claimed", "scheduled"),
-    ("needs_confirmation", "published"),
     ("needs_confirmation", "scheduled"),
     ("needs_confirmation", "failed"),
     ("failed", "scheduled"),
@@ -39,6 +38,13 @@ MOVE = """UPDATE targets SET state = $2::text, fence = fence + 1, proof = 'remot
   lease_owner = CASE WHEN $2::text IN ('claimed', 'sending') THEN id END,
   lease_until = CASE WHEN $2::text IN ('claimed', 'sending') THEN mypost_now() END WHERE id = $1"""
 
+# What the world answered is out of the application's reach: these columns are not granted to it.
+ANSWERED = ("proof", "proof_read_at", "sent_at", "external_id", "external_url", "published_at")
+APP_MOVE = """UPDATE targets SET state = $2::text, fence = fence + 1, due_at = mypost_now(),
+  error = '{}',
+  lease_owner = CASE WHEN $2::text IN ('claimed', 'sending') THEN id END,
+  lease_until = CASE WHEN $2::text IN ('claimed', 'sending') THEN mypost_now() END WHERE id = $1"""
+
 
 @pytest.mark.parametrize("came_from", STATES)
 async def test_the_application_moves_a_target_only_where_it_may(world, came_from):
@@ -54,12 +60,23 @@ async def test_the_application_moves_a_target_only_where_it_may(world, came_from
             scope = f"{{{world.workspace}}}"
             await connection.execute("SELECT set_config('mypost.ws', $1, true)", scope)
             try:
-                assert await connection.execute(MOVE, target, goes_to) == "UPDATE 1"
+                assert await connection.execute(APP_MOVE, target, goes_to) == "UPDATE 1"
                 allowed.add(goes_to)
             except asyncpg.IntegrityConstraintViolationError:
                 pass
             await attempt.rollback()
     assert allowed == {came_from} | {to for start, to in APP_MAY if start == came_from}
+
+
+@pytest.mark.parametrize("column", ANSWERED)
+async def test_the_application_writes_no_answer_of_the_world(world, column):
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await world.app.execute(f"UPDATE targets SET {column} = {column}")
+
+
+async def test_the_application_derives_no_phase(world):
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await world.app.execute("UPDATE posts SET phase = 'published'")
 
 
 async def test_the_dispatcher_role_reads_no_table(world):

@@ -31,7 +31,7 @@ INSERT INTO transition_rules (from_state, to_state, by_app, needs_proof) VALUES
   ('unknown', 'published', false, true),
   ('unknown', 'scheduled', false, true),
   ('unknown', 'needs_confirmation', false, false),
-  ('needs_confirmation', 'published', true, false),
+  ('needs_confirmation', 'published', false, false),
   ('needs_confirmation', 'scheduled', true, false),
   ('needs_confirmation', 'failed', true, false),
   ('failed', 'scheduled', true, false);
