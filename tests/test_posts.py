@@ -508,3 +508,18 @@ async def test_a_new_time_begins_anew(house: House, door: Door, ann: Person) -> 
         "publishing", "scheduled", "scheduled",
     )  # fmt: skip
     assert (target["attempts"], target["nextAttemptAt"], target["error"]) == (0, None, None)
+
+
+async def test_a_scheduled_post_with_other_accounts_is_not_announced_as_cancelled(
+    house: House, door: Door, ann: Person
+) -> None:
+    a, b = await ann.account(), await ann.account()
+    post = await ann.post(a, scheduledAt=at(hours=1))
+
+    await door.call(ann, "update_post", id=post["id"], targetAccountIds=[b])
+    await house.tell()
+
+    told = "SELECT array_agg(type ORDER BY number) FROM events WHERE payload ->> 'postId' = $1"
+    assert await house.value(told, post["id"]) == [
+        "target.scheduled", "post.scheduled", "target.scheduled", "target.pending",
+    ]  # fmt: skip

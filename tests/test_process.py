@@ -117,7 +117,7 @@ async def test_a_killed_server_loses_nothing(tmp_path_factory) -> None:
     folder = tmp_path_factory.mktemp("kept")
     try:
         async with serve(folder) as first:
-            post = await _scheduled(first, timedelta(seconds=1.5))
+            post = await _scheduled(first, timedelta(seconds=2.5))
             mine = [p for p in first.family() if "mypost" in p.cmdline()]
             os.kill(first.process.pid, signal.SIGKILL)
             await first.process.wait()
@@ -132,9 +132,8 @@ async def test_a_killed_server_loses_nothing(tmp_path_factory) -> None:
                 found = await second.call("GET", f"/posts/{post}")
                 return found if found["status"] == "published" else None
 
-            found = await _until(published)
+            await _until(published)
             held = (await second.http.get("/networks/sandbox/posts.json")).json()["posts"]
-            assert found["targets"][0]["attempts"] == 1
             assert [p["text"] for p in held] == ["Hello"]
     finally:
         embedded.stop(folder)

@@ -1,5 +1,6 @@
 """Connecting: Tortoise for the application, a plain pool for the dispatcher; migrating."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,24 +12,47 @@ from tortoise.connection import get_connection
 from tortoise.migrations.api.migrate import migrate as run_migrations
 from tortoise.transactions import in_transaction
 
+from mypost.models import roles
 from mypost.models.base import Row
-from mypost.settings import credentials
+from mypost.settings import BadSettings, credentials
 
 APP = "mypost"
+APP_ROLE = "mypost_app"
 MIGRATION_LOCK = 0x6D79706F7374
 STATEMENT_TIMEOUT = "10s"
 
 
-def _config(url: str, role: str, **extra: Any) -> dict[str, Any]:
-    settings = {"application_name": f"mypost/{role}"}
+class Pooled(asyncpg.Connection):  # type: ignore[misc]
+    """A connection through a pooler that lends a server for one transaction at a time."""
+
+    async def _execute(
+        self, query: str, args: Any, limit: int, timeout: float | None, **how: Any
+    ) -> Any:
+        """Runs a statement inside a transaction: its own, when none is open."""
+        if self.is_in_transaction():
+            return await super()._execute(query, args, limit, timeout, **how)
+        # asyncpg parses and executes in two exchanges; between them the server may change.
+        async with asyncio.timeout(timeout), self.transaction():
+            return await super()._execute(query, args, limit, None, **how)
+
+
+def _login(url: str, role: str, *, pooled: bool = False) -> dict[str, Any]:
+    """What to connect with; a pooler lets no role through, so there the login is the role."""
     login = credentials(url)
-    if login["user"] != role:
+    settings = {"application_name": f"mypost/{role}"}
+    if pooled:
+        login |= {"connection_class": Pooled, "statement_cache_size": 0}
+    elif login["user"] != role:
         settings["role"] = role
+    return {**login, "server_settings": settings}
+
+
+def _config(url: str, role: str, *, pooled: bool = False, **extra: Any) -> dict[str, Any]:
     return {
         "connections": {
             "default": {
                 "engine": "tortoise.backends.asyncpg",
-                "credentials": {**login, "server_settings": settings, **extra},
+                "credentials": {**_login(url, role, pooled=pooled), **extra},
             }
         },
         "apps": {
@@ -58,13 +82,22 @@ async def _keep(connection: asyncpg.Connection) -> None:
 
 
 @asynccontextmanager
-async def connect(url: str, size: int = 10) -> AsyncIterator[asyncpg.Pool]:
-    """Opens Tortoise as `mypost_app` and answers the pool below it."""
+async def connect(
+    url: str, size: int = 10, *, pooled: bool = False
+) -> AsyncIterator[asyncpg.Pool]:
+    """Opens Tortoise as `mypost_app` and answers the pool below it.
+
+    `pooled` says that a pooler in transaction mode stands before PostgreSQL.
+    """
     extra = {"minsize": 1, "maxsize": size, "init": _codecs, "reset": _keep, "record_class": Row}
-    await Tortoise.init(config=_config(url, "mypost_app", **extra), _enable_global_fallback=True)
+    config = _config(url, APP_ROLE, pooled=pooled, **extra)
+    await Tortoise.init(config=config, _enable_global_fallback=True)
     try:
         client = get_connection("default")
         await client.create_connection(with_db=True)
+        # Under any other role row security would not hold, and nothing else would tell.
+        if (found := await client._pool.fetchval("SELECT current_user")) != APP_ROLE:  # noqa: SLF001
+            raise BadSettings(f"DATABASE_APP_URL must log in as {APP_ROLE}: it is {found}")
         yield client._pool  # noqa: SLF001 - Tortoise has no accessor
     finally:
         await Tortoise.close_connections()
@@ -72,18 +105,10 @@ async def connect(url: str, size: int = 10) -> AsyncIterator[asyncpg.Pool]:
 
 async def pool(url: str, role: str, size: int = 4) -> asyncpg.Pool:
     """Opens a plain pool under one of the database roles."""
-    login = credentials(url)
-    settings = {"application_name": f"mypost/{role}", "jit": "off"}
-    if login["user"] != role:
-        settings["role"] = role
+    login = _login(url, role)
+    login["server_settings"]["jit"] = "off"
     return await asyncpg.create_pool(
-        **login,
-        min_size=1,
-        max_size=size,
-        init=_codecs,
-        reset=_keep,
-        record_class=Row,
-        server_settings=settings,
+        **login, min_size=1, max_size=size, init=_codecs, reset=_keep, record_class=Row
     )
 
 
@@ -104,10 +129,17 @@ async def transaction() -> AsyncIterator[asyncpg.Connection]:
 
 
 async def migrate(owner_url: str) -> None:
-    """Brings the schema up to date, one migrator at a time."""
-    lock = await asyncpg.connect(**credentials(owner_url))
+    """Prepares an empty database and brings the schema up to date, one migrator at a time."""
+    try:
+        lock = await asyncpg.connect(**credentials(owner_url))
+    except (
+        asyncpg.InvalidAuthorizationSpecificationError,
+        asyncpg.InvalidCatalogNameError,
+    ) as error:
+        raise BadSettings(f"PostgreSQL refuses DATABASE_URL: {error}") from None
     try:
         await lock.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
+        await roles.prepare(lock)
         await run_migrations(config=_config(owner_url, "mypost_owner", minsize=1, maxsize=2))
     finally:
         await lock.close()

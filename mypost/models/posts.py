@@ -194,14 +194,6 @@ async def targets(db: Db, scope: list[UUID], post_id: UUID) -> list[Target]:
 
 async def aim(db: Db, post: Post, account_ids: list[UUID]) -> None:
     """Makes the post go to exactly these accounts, in this order; nothing of it may be sent yet."""
-    await db.run(
-        "UPDATE targets SET removed = true, state = 'pending', due_at = NULL, fence = fence + 1,"
-        " lease_owner = NULL, lease_until = NULL"
-        " WHERE post_id = $1 AND NOT removed AND state = ANY ($2) AND account_id <> ALL ($3)",
-        post.id,
-        list(MOVABLE),
-        account_ids,
-    )
     for position, account in enumerate(account_ids):
         moved = await db.run(
             "UPDATE targets SET position = $3 WHERE post_id = $1 AND account_id = $2"
@@ -221,6 +213,22 @@ async def aim(db: Db, post: Post, account_ids: list[UUID]) -> None:
                 position,
                 uuid4(),
             )
+    if post.stage == "scheduled":
+        # Who joins does so before others leave: a post without a queue would look cancelled.
+        await db.run(
+            "UPDATE targets SET state = 'scheduled', due_at = $2 WHERE post_id = $1"
+            " AND NOT removed AND state = 'pending'",
+            post.id,
+            post.scheduled_at,
+        )
+    await db.run(
+        "UPDATE targets SET removed = true, state = 'pending', due_at = NULL, fence = fence + 1,"
+        " lease_owner = NULL, lease_until = NULL"
+        " WHERE post_id = $1 AND NOT removed AND state = ANY ($2) AND account_id <> ALL ($3)",
+        post.id,
+        list(MOVABLE),
+        account_ids,
+    )
 
 
 async def schedule(db: Db, post: Post, at: datetime, by: UUID) -> None:

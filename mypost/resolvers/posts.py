@@ -56,10 +56,10 @@ async def create_post(ctx: Context, brand: Brand, input: CreatePostInput) -> Pos
 @mutation(on=POST, requires=Permission.POSTS_EDIT, audit="post.updated")
 async def update_post(ctx: Context, post: Post, input: UpdatePostInput) -> Post:
     """Changes a post that has not been sent; what is left out stays."""
-    if post.stage == "scheduled" or input.scheduled_at is not None:
-        ctx.demand(Permission.POSTS_SCHEDULE, post)
     given = input.target_account_ids
     post = await _lock(ctx, post, input, [i for g in given or () if (i := ids.parse(g))])
+    if post.stage == "scheduled" or input.scheduled_at is not None:
+        ctx.demand(Permission.POSTS_SCHEDULE, post)
     _untouched(post, await rows.targets(ctx.db, ctx.scope(), post.id))
     current = await rows.accounts_of(ctx.db, ctx.scope(), post.id)
     content = post.content if input.content is None else input.content
@@ -211,7 +211,7 @@ async def _check(
     chosen = [known[id] for id in dict.fromkeys(wanted) if id in known]
     faults += [fault for account in chosen for fault in _fits(ctx, account, content)]
     if at is not None:
-        faults += [*_when(at), *(_able(chosen) if len(chosen) == len(wanted) else [])]
+        faults += [*_when(at), *(_able(chosen) if known.keys() >= set(wanted) else [])]
     if faults:
         raise Invalid(faults)
     return chosen

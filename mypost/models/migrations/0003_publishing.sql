@@ -202,7 +202,8 @@ BEGIN
 
   WITH found AS (
     SELECT p.id, p.phase AS was, post_phase(p) AS becomes FROM posts p
-    WHERE p.id IN (SELECT n.post_id FROM moved_to n JOIN moved_from o USING (id) WHERE n.state <> o.state)
+    WHERE p.id IN (SELECT n.post_id FROM moved_to n JOIN moved_from o USING (id)
+                   WHERE n.state <> o.state OR n.attempts <> o.attempts)
   ), moved AS (
     UPDATE posts p SET phase = f.becomes, updated_at = mypost_now(),
         published_at = CASE WHEN f.becomes IN ('published', 'partially_published')
