@@ -1,8 +1,9 @@
-"""The command line: `mypost serve`, `worker`, `migrate`, `demo`, `schema`."""
+"""The command line: `mypost serve`, `worker`, `migrate`, `user`, `demo`, `schema`."""
 
 import asyncio
 import sys
 from collections.abc import Callable
+from getpass import getpass
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
@@ -73,6 +74,26 @@ def migrate(*, data_dir: DataDir = None) -> None:
     def run() -> None:
         settings = process.attached(process.read(data_dir))
         asyncio.run(database.migrate(str(settings.owner_url)))
+
+    _or_say_why(run)
+
+
+@app.command
+def user(email: str, *, name: str, data_dir: DataDir = None) -> None:
+    """Adds a person, for an installation whose registration is closed; reads the password.
+
+    Parameters
+    ----------
+    email: The address to sign in with.
+    name: How colleagues see him.
+    """
+    from mypost import people, process
+
+    def run() -> None:
+        settings = process.attached(process.read(data_dir))
+        password = getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip()
+        asyncio.run(people.add(str(settings.owner_url), email, name, password))
+        print(f"{email} can sign in")
 
     _or_say_why(run)
 

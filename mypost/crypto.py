@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from mypost.settings import BadSettings
+
 NONCE_BYTES = 12
 SECRET_BYTES = 32
 
@@ -78,7 +80,7 @@ def _bound(workspace_id: UUID, row_id: UUID, column: str) -> bytes:
 def load(secret: str | None, data_dir: Path) -> Keys:
     """Takes the secret from settings, or from `data_dir/secret`, made on first start.
 
-    Raises ValueError when the secret is shorter than 32 bytes.
+    Raises BadSettings when it is not 32 bytes or more, as hex or base64.
     """
     if secret:
         return Keys(_decode(secret))
@@ -92,13 +94,14 @@ def load(secret: str | None, data_dir: Path) -> Keys:
 
 
 def _decode(text: str) -> bytes:
-    try:
-        raw = bytes.fromhex(text)
-    except ValueError:
-        raw = base64.b64decode(text)
-    if len(raw) < SECRET_BYTES:
-        raise ValueError("MYPOST_SECRET must hold at least 32 bytes, as hex or base64")
-    return raw
+    for read in (bytes.fromhex, base64.b64decode):
+        try:
+            raw = read(text)
+        except ValueError:
+            continue
+        if len(raw) >= SECRET_BYTES:
+            return raw
+    raise BadSettings("MYPOST_SECRET must hold at least 32 bytes, as hex or base64")
 
 
 def digest(token: str) -> bytes:

@@ -1,9 +1,6 @@
-"""The catalogue of what happens, where it is said, and how background work is asked for."""
+"""The catalogue of what happens, and where it is said."""
 
 from enum import StrEnum
-from typing import Any, Protocol
-
-from redis.exceptions import RedisError
 
 WAKE_CHANNEL = "mypost:wake"
 STREAM = "mypost:events:{}"
@@ -34,22 +31,3 @@ class EventType(StrEnum):
     ACCOUNT_DISCONNECTED = "account.disconnected"
     ACCOUNT_EXPIRING = "account.expiring"
     ACCOUNT_NEEDS_REAUTH = "account.needs_reauth"
-
-
-class Queue(Protocol):
-    """What takes jobs: arq's Redis client."""
-
-    async def enqueue_job(self, function: str, *args: Any) -> Any:
-        """Queues one call of a job."""
-
-
-async def nudge(pool: Queue, name: str, *args: str | int) -> bool:
-    """Asks for a job by name; False when Redis is away, which only delays the work.
-
-    Every job is a row first and may run twice; a sweep asks again for what was not heard.
-    """
-    try:
-        await pool.enqueue_job(name, *args)
-    except (RedisError, OSError):
-        return False
-    return True

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+
 
 class BadSettings(Exception):
     """The environment holds a value MyPost cannot use; the message names the variable."""
@@ -43,6 +45,9 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
     if bool(owner) != bool(env.get("REDIS_URL")):
         raise BadSettings("Set DATABASE_URL and REDIS_URL together, or neither")
     embedded = owner is None
+    level = env.get("MYPOST_LOG", "info").lower()
+    if level not in LOG_LEVELS:
+        raise BadSettings(f"MYPOST_LOG is one of {', '.join(LOG_LEVELS)}")
     origin = env.get("MYPOST_ORIGIN", "http://127.0.0.1:8000").rstrip("/")
     if not origin.startswith(("http://", "https://")):
         raise BadSettings("MYPOST_ORIGIN must start with http:// or https://")
@@ -61,7 +66,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         allowed_origins=tuple(_words(env.get("MYPOST_ALLOWED_ORIGINS", origin))),
         registration_open=_registration(env, embedded=embedded),
         cookie_secure=origin.startswith("https://"),
-        log_level=env.get("MYPOST_LOG", "info"),
+        log_level=level,
         environment={k: v for k, v in env.items() if k.startswith("MYPOST_")},
     )
 

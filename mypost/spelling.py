@@ -9,6 +9,7 @@ from graphql import GraphQLError
 from mypost.errors import ApiError, Code, Fault, Invalid
 
 log = structlog.get_logger()
+OF_STATUS = {413: Code.PAYLOAD_TOO_LARGE, 415: Code.UNSUPPORTED_MEDIA_TYPE}
 MASKED = "Something went wrong on our side"
 
 
@@ -39,16 +40,18 @@ def spell(error: GraphQLError, request_id: str) -> dict[str, Any]:
     elif isinstance(cause, Invalid):
         message, extensions["code"] = str(cause), Code.VALIDATION_ERROR.value
         extensions["details"] = [{"path": f.dotted, "message": f.message} for f in cause.faults]
-    elif error.path is None and (cause is None or isinstance(cause, GraphQLError)):
+    elif error.path is None:
         # The document or its variables are at fault, and graphql-core has said how.
-        message, extensions["code"] = error.message, Code.VALIDATION_ERROR.value
+        status = (error.extensions or {}).get("status", 400)
+        message = error.message
+        extensions["code"] = OF_STATUS.get(status, Code.VALIDATION_ERROR).value
     else:
         mask(cause or error, request_id)
         message, extensions["code"] = MASKED, Code.INTERNAL_ERROR.value
     told: dict[str, Any] = {"message": message, "extensions": extensions}
     if error.locations:
         told["locations"] = [location.formatted for location in error.locations]
-    if error.path is not None:
+    if error.path:
         told["path"] = error.path
     return told
 

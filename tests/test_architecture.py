@@ -15,7 +15,7 @@ FILES = sorted(p for p in PACKAGE.rglob("*.py") if "migrations" not in p.parts)
 # A file belongs to the first layer that names it, and imports from that layer and below.
 LAYERS = [
     ("__main__", "demo"),
-    ("process",),
+    ("process", "people"),
     ("app", "jobs"),
     ("rest",),
     ("schema.build", "schema.query", "schema.mutation", "schema.subscription"),

@@ -7,6 +7,7 @@ import pytest
 
 from mypost import crypto
 from mypost.crypto import Keys, Undecryptable
+from mypost.settings import BadSettings
 from tests.client import Person
 from tests.conftest import House
 
@@ -43,8 +44,9 @@ def test_the_secret_is_made_once_and_only_we_can_read_it(tmp_path: Path) -> None
 
 
 def test_a_short_secret_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="32 bytes"):
-        crypto.load("abcd", tmp_path)
+    for secret in ("abcd", "not a secret", "-", "ä" * 40):
+        with pytest.raises(BadSettings, match="32 bytes"):
+            crypto.load(secret, tmp_path)
 
 
 async def test_an_accounts_tokens_are_stored_encrypted(house: House, ann: Person) -> None:

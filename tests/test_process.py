@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import secrets
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -16,7 +17,8 @@ import httpx2
 import psutil
 
 from mypost import clock, embedded
-from tests.client import PASSWORD
+from tests.client import PASSWORD, Api
+from tests.conftest import House
 
 DEADLINE = 30
 
@@ -173,3 +175,28 @@ async def test_a_folder_is_served_once(tmp_path_factory) -> None:
     assert process.returncode == 1
     assert str(folder) in said.decode()
     assert "Traceback" not in said.decode()
+
+
+async def test_a_person_can_be_added_by_the_command_line(house: House, api: Api) -> None:
+    email = f"added-{secrets.token_hex(4)}@example.com"
+    words = ["user", email, "--name", "Added", "--data-dir", str(house.settings.data_dir)]
+
+    first = await command(words, f"{PASSWORD}\n")
+    again = await command(words, f"{PASSWORD}\n")
+    weak = await command(words, "short\n")
+
+    assert first == (0, f"{email} can sign in\n", "")
+    assert again == (1, "", f"mypost: {email} is there already\n")
+    assert weak == (1, "", "mypost: Must have 8 to 128 characters\n")
+    given = {"email": email, "password": PASSWORD}
+    assert (await api.rest("POST", "/auth/login", given)).status_code == 200
+
+
+async def command(words: list[str], typed: str) -> tuple[int | None, str, str]:
+    """Runs `mypost` with words and what is typed; answers its code and what it said."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "mypost", *words, stdin=pipe, stdout=pipe, stderr=pipe
+    )
+    out, err = await process.communicate(typed.encode())
+    return process.returncode, out.decode(), err.decode()

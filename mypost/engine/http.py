@@ -112,7 +112,11 @@ class Endpoint:
         return read(await body(request))
 
     def _refuse(self, request: Request, error: Unreadable, *, modern: bool) -> Response:
-        answer = {"errors": [self.spell(GraphQLError(str(error)), request)]}
+        answer = {
+            "errors": [
+                self.spell(GraphQLError(str(error), extensions={"status": error.status}), request)
+            ]
+        }
         return _json(answer, error.status, modern=modern)
 
 

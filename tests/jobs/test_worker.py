@@ -10,11 +10,9 @@ from pathlib import Path
 import asyncpg
 import orjson
 import pytest
-from redis.exceptions import ConnectionError as Disconnected
 
 import mypost
 from mypost import settings
-from mypost.events import nudge
 from mypost.jobs import arq_worker, worker
 from mypost.jobs.wake import Wake
 from mypost.models import database
@@ -200,7 +198,7 @@ async def test_wake_rings_for_a_message_and_is_quick(queue):
 
 
 async def test_arq_runs_a_job_by_its_name(queue, configured):
-    assert await nudge(queue, "forget_sessions")
+    await queue.enqueue_job("forget_sessions")
     made = arq_worker.worker(configured, burst=True, poll_delay=0.01)
     await made.async_run()
     assert (made.jobs_complete, made.jobs_failed) == (1, 0)
@@ -214,14 +212,6 @@ async def test_arq_stops_when_told(configured):
     stop.set()
     async with asyncio.timeout(5):
         await running
-
-
-async def test_a_nudge_without_redis_is_only_late():
-    class Away:
-        async def enqueue_job(self, function, *_args):
-            raise Disconnected(function)
-
-    assert not await nudge(Away(), "forget_sessions")
 
 
 def test_a_job_is_json_and_an_exception_its_text():
