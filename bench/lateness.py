@@ -32,6 +32,7 @@ from mypost.jobs.wake import Wake
 from mypost.models import database
 from mypost.models.lanes import Lanes
 from mypost.networks.sandbox import Sandbox
+from mypost.settings import inherited
 
 ACCOUNTS, RATE, SECONDS = 60, 50, 10
 LONE_POSTS = 5
@@ -169,11 +170,19 @@ async def lone(bench: Bench) -> Lateness:
     return summary(late)
 
 
+def _services(folder: Path) -> embedded.Services:
+    """Starts servers of our own, unless MYPOST_TEST_* name others; theirs has to be empty."""
+    given = inherited({})
+    if not (url := given.get("MYPOST_TEST_DATABASE_URL")):
+        return embedded.start(folder)
+    return embedded.Services(url, url, url, given["MYPOST_TEST_REDIS_URL"])
+
+
 @asynccontextmanager
 async def running(folder: Path, *, broken: bool = False) -> AsyncIterator[Bench]:
-    """Runs services, sandbox server, dispatcher and sequencer under a folder."""
+    """Runs sandbox server, dispatcher and sequencer on servers, embedded ones or given."""
     try:
-        services = await asyncio.to_thread(embedded.start, folder)
+        services = await asyncio.to_thread(_services, folder)
         await database.migrate(services.owner_url)
         arrivals = Arrivals(Sandbox.server(folder / "sandbox"))
         async with (

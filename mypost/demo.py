@@ -120,7 +120,7 @@ def _served(data_dir: Path | None, port: int) -> Iterator[str]:
     command = [sys.executable, "-m", "mypost", "serve", "--port", str(port)]
     if data_dir is not None:
         command += ["--data-dir", str(data_dir)]
-    extra = {"MYPOST_LOG": "warning", "MYPOST_DEV_EGRESS": "1"}
+    extra = {"MYPOST_LOG": "warning"}
     with subprocess.Popen(command, env=configuration.inherited(extra)) as server:
         try:
             _await_ready(server, port)
@@ -156,7 +156,8 @@ async def _play(origin: str, key: str, begun: float) -> None:
         await _read_back(client, post_id)
         say("\nWhere to click")
         say(f"  {origin}/                     this installation")
-        say(f"  {origin}/networks/{key}/    what the network holds")
+        if hasattr(networks.discover()[key], "server"):
+            say(f"  {origin}/networks/{key}/    what the network holds")
         say(f"\nThe whole demo took {time.monotonic() - begun:.1f} s")
 
 
@@ -176,6 +177,8 @@ async def _sign_in(client: Client) -> None:
 
 async def _prepare(client: Client, key: str) -> tuple[str, str]:
     """Finds or makes the brand and the account of the demo."""
+    told = configuration.read().environment.get("MYPOST_DEMO_CREDENTIALS")
+    credentials = json.loads(told) if told else dict(networks.discover()[key].example)
     (home, *_) = (await client.ask(HOME))["viewer"]["workspaces"]
     found = (await client.ask(BRANDS, {"id": home["id"]}))["workspace"]["brands"]["nodes"]
     if found:
@@ -185,14 +188,13 @@ async def _prepare(client: Client, key: str) -> tuple[str, str]:
             for account in brand["socialAccounts"]["nodes"]
             if account["network"] == key.upper() and account["status"] == "ACTIVE"
         ]
-        if mine:
+        if mine and not told:
             return brand["id"], mine[0]["id"]
     else:
         given = {"workspaceId": home["id"], "name": "Corner Bakery"}
         brand = (await client.change(BRAND, given))["brand"]
         say(f"POST /graphql  createBrand → {brand['name']}")
     offer = await client.change(CONNECT, {"brandId": brand["id"], "network": key.upper()})
-    credentials = dict(networks.discover()[key].example)
     given = {"id": offer["connection"]["connectionId"], "credentials": credentials}
     (account, *_) = (await client.change(COMPLETE, given))["connection"]["accounts"]
     say(f"POST /graphql  connectSocialAccount, completeConnection → {account['name']} on {key}")

@@ -4,6 +4,7 @@ A root field exists for the engine only with an `Operation` record; `tests/test_
 fails the build for one without.
 """
 
+import math
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -18,6 +19,8 @@ from mypost.permissions import Permission
 
 # PostgreSQL stores no NUL, UTF-8 no lone surrogate.
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+TEXT_FAULT = "Must not contain NUL or half a surrogate pair"
+MAX_DEPTH = 32
 
 
 class Access(Enum):
@@ -196,9 +199,29 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
         raise Invalid(faults)
 
 
+def unstorable(value: Any) -> str | None:
+    """Answers why a JSON value cannot be kept, or None; never recurses."""
+    level, depth = [value], 0
+    while level:
+        deeper: list[Any] = []
+        for item in level:
+            if isinstance(item, str) and UNSTORABLE.search(item):
+                return TEXT_FAULT
+            if isinstance(item, float) and not math.isfinite(item):
+                return "Must not contain infinite numbers"
+            if isinstance(item, dict):
+                deeper += [*item, *item.values()]
+            elif isinstance(item, list):
+                deeper += item
+        level, depth = deeper, depth + 1
+        if depth > MAX_DEPTH:
+            return f"Must not be nested deeper than {MAX_DEPTH} levels"
+    return None
+
+
 def _faults(value: Any, path: tuple[str, ...]) -> list[Fault]:
     if isinstance(value, str) and UNSTORABLE.search(value):
-        return [Fault(path, "Must not contain NUL or half a surrogate pair")]
+        return [Fault(path, TEXT_FAULT)]
     if isinstance(value, list):
         return [f for i, item in enumerate(value) for f in _faults(item, (*path, str(i)))]
     if not is_dataclass(value):

@@ -32,11 +32,20 @@ from tests.doors import Door, GraphQLDoor, RestDoor
 logs.configure("critical")
 
 
+def _outside(given: dict[str, str]) -> embedded.Services | None:
+    """The servers that `make outside` has started, if it runs us."""
+    if not (owner := given.get("MYPOST_TEST_DATABASE_URL")):
+        return None
+    app, dispatch = (given.get(f"MYPOST_TEST_{n}_URL", owner) for n in ("APP", "DISPATCH"))
+    return embedded.Services(owner, app, dispatch, given["MYPOST_TEST_REDIS_URL"])
+
+
 @pytest.fixture(scope="session")
 def installation() -> Iterator[Settings]:
-    """Embedded services with a migrated database, in a folder of this test process."""
+    """Embedded services, or outside ones, with a migrated database and a folder of our own."""
     folder = Path(tempfile.mkdtemp(prefix="mypost-test-"))
-    services = embedded.start(folder, fast=True)
+    given = settings.inherited({})
+    services = _outside(given) or embedded.start(folder, fast=True)
     try:
         asyncio.run(database.migrate(services.owner_url))
         plain = settings.read({"MYPOST_DATA_DIR": str(folder)})
@@ -46,6 +55,7 @@ def installation() -> Iterator[Settings]:
             app_url=services.app_url,
             dispatch_url=services.dispatch_url,
             redis_url=services.redis_url,
+            pooled=given.get("MYPOST_TEST_POOLER") == "transaction",
             origin="http://127.0.0.1:0",
         )
     finally:

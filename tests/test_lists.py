@@ -1,4 +1,4 @@
-"""Lists by both doors: every row once, however the list changes meanwhile, and no cursor but ours."""
+"""Lists by both doors: every row once, whatever changes meanwhile, and no cursor but ours."""
 
 import asyncio
 import secrets
@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-import asyncpg
 import pytest
 
 from mypost import clock, ids
@@ -29,8 +28,8 @@ FILLED = {
     "brands": "INSERT INTO brands (id, workspace_id, name, timezone, created_at)"
     " SELECT id, $1, coalesce($2::uuid::text, $3::uuid::text), 'UTC', at FROM n",
     "social-accounts": "INSERT INTO accounts"
-    " (id, workspace_id, brand_id, network, external_id, handle, name, created_at)"
-    " SELECT id, $1, $2, 'sandbox', id::text, 'row', coalesce('Row', $3::uuid::text), at FROM n",
+    " (id, workspace_id, brand_id, network, external_id, handle, name, status, created_at)"
+    " SELECT id, $1, $2, 'sandbox', id::text, 'row', $3::uuid::text, 'disconnected', at FROM n",
 }
 TAGS = {"posts": ids.Tag.POST, "brands": ids.Tag.BRAND, "social-accounts": ids.Tag.ACCOUNT}
 
@@ -45,7 +44,7 @@ def path_of(kind: str, who: Person) -> str:
 
 async def fill(house: House, who: Person, kind: str, count: int) -> None:
     """Writes rows behind the API's back, three to an instant: the id decides between equals."""
-    if kind == "workspaces":
+    if kind == "workspaces":  # slow: by the API, which gives them their roles
         for start in range(0, count, 10):
             new = [{"name": f"W{n}"} for n in range(start, min(start + 10, count))]
             await asyncio.gather(*(who.rest("POST", "/workspaces", body) for body in new))
@@ -85,7 +84,8 @@ async def connection(who: Person, kind: str, **slice_: Any) -> dict[str, Any]:
     declared = "".join(f", ${k}: {types[k]}" for k in given)
     passed = f"({', '.join(f'{k}: ${k}' for k in given)})" if given else ""
     page = "hasNextPage hasPreviousPage startCursor endCursor"
-    inner = f"{name}{passed} {{ edges {{ cursor node {{ id }} }} nodes {{ id }} pageInfo {{ {page} }} }}"
+    shown = f"edges {{ cursor node {{ id }} }} nodes {{ id }} pageInfo {{ {page} }}"
+    inner = f"{name}{passed} {{ {shown} }}"
     body = f"{parent} {{ {inner} }}" if parent else inner
     head = f"($id: ID!{declared})" if parent else f"({declared[2:]})" if given else ""
     id = {"id": who.workspace if kind == "brands" else who.brand} if parent else {}
@@ -141,21 +141,18 @@ async def test_posts_are_walked_backward_too(house: House, ann: Person) -> None:
     assert walked == expected
 
 
-@pytest.mark.parametrize("kind", ["posts", "brands", "social-accounts"])
+@pytest.mark.parametrize("kind", ["posts", "brands"])
 async def test_rows_that_come_and_go_disturb_no_walk(house: House, ann: Person, kind: str) -> None:
     await fill(house, ann, kind, ROWS)
     before, walked, gone = await every(ann, path_of(kind, ann)), [], set()
-    table = {"social-accounts": "accounts"}.get(kind, kind)
 
     async for row in walk(ann, path_of(kind, ann)):
         walked.append(row["id"])
         if len(walked) % 10 == 0:
             await fill(house, ann, kind, 1)
-            doomed = {before[len(walked) - 1], before[min(len(walked) + 3, ROWS - 1)]} - gone
-            # Moved before its own page began, a row cannot be met again; what is gone is gone.
+            doomed = {before[len(walked) - 1], before[min(len(walked) + 3, ROWS - 1)]}
             await house.owner.execute(
-                f"UPDATE {table} SET created_at = created_at + interval '1 day' WHERE id = ANY ($1)",
-                list(doomed),
+                f"UPDATE {kind} SET deleted_at = mypost_now() WHERE id = ANY ($1)", list(doomed)
             )
             gone |= doomed
 
@@ -233,7 +230,10 @@ async def test_no_altered_cursor_opens_anything(house: House, ann: Person) -> No
     cursor = (await ann.rest("GET", path, params={"limit": 1})).json()["page"]["nextCursor"]
     forged = [text for text in altered(cursor) if text != cursor]
 
-    answers = [await ann.rest("GET", path, params={"limit": 1, "cursor": text}) for text in forged]
+    answers = []
+    for start in range(0, len(forged), 30):
+        asked = ({"limit": 1, "cursor": text} for text in forged[start : start + 30])
+        answers += await asyncio.gather(*(ann.rest("GET", path, params=each) for each in asked))
 
     assert len(forged) == 300
     assert set(cursor) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
@@ -268,6 +268,7 @@ async def test_a_cursor_of_another_list_opens_nothing(
 
 
 async def test_filters_choose_what_they_name(house: House, ann: Person) -> None:
+    # slow: posts of every status, read two dozen times
     ok, bad = await ann.account(), await ann.account("rejected")
     made = {"draft": await ann.post(ok, tags=["spring", "sale"]), "empty": await ann.post()}
     soon = clock.now().replace(microsecond=0) + timedelta(hours=1)
@@ -286,24 +287,43 @@ async def test_filters_choose_what_they_name(house: House, ann: Person) -> None:
         ({"phase": "draft"}, "draft empty"), ({"phase": "published,failed"}, "published failed"),
         ({"phase": "needs_confirmation"}, ""), ({"status": "draft", "phase": "failed"}, ""),
         ({"from": later}, "scheduled"), ({"from": latest}, ""), ({"to": later}, "published failed"),
-        ({"to": latest}, "published failed scheduled"), ({"from": later, "to": latest}, "scheduled"),
+        ({"to": latest}, "published failed scheduled"),
+        ({"from": later, "to": latest}, "scheduled"), ({"accountId": str(uuid4())}, ""),
         ({"accountId": ok}, "draft published scheduled"), ({"accountId": bad}, "failed scheduled"),
-        ({"accountId": str(uuid4())}, ""), ({"tag": "spring"}, "draft failed"),
-        ({"tag": "sale", "accountId": ok}, "draft"), ({"tag": "Spring"}, ""), ({}, " ".join(made)),
+        ({"tag": "spring"}, "draft failed"), ({"tag": "sale", "accountId": ok}, "draft"),
+        ({"tag": "Spring"}, ""), ({}, " ".join(made)),
     ]:  # fmt: skip
         said = (await ann.rest("GET", path_of("posts", ann), params=params)).json()
         wanted = {made[name]["id"] for name in names.split()}
         assert {post["id"] for post in said["data"]} == wanted, params
 
 
+async def test_a_partly_published_post_is_found_as_published(house: House, ann: Person) -> None:
+    post = await ann.post(await ann.account(), await ann.account("rejected"))
+    await ann.rest("POST", f"/posts/{post['id']}/publish")
+    await house.work()
+
+    post = (await ann.rest("GET", f"/posts/{post['id']}")).json()
+
+    assert (post["status"], post["phase"]) == ("published", "partially_published")
+    assert [target["status"] for target in post["targets"]] == ["published", "failed"]
+    assert post["publishedAt"] == post["targets"][0]["publishedAt"]
+    for query, found in (
+        ("status=published", [post]), ("phase=partially_published", [post]),
+        ("status=failed", []), ("phase=published", []), ("status=draft,published", [post]),
+    ):  # fmt: skip
+        listed = await ann.rest("GET", f"{path_of('posts', ann)}?{query}")
+        assert listed.json()["data"] == found
+
+
 @pytest.mark.parametrize(
     ("params", "path"),
     [
-        ({"status": "cancelled"}, "status.0"), ({"status": ""}, "status.0"), ({"status": "DRAFT"}, "status.0"),
-        ({"status": "draft,nope"}, "status.1"), ({"phase": "sending"}, "phase.0"), ({"from": "soon"}, "from"),
-        ({"to": "2026-01-01"}, "to"), ({"accountId": "x"}, "accountId"), ({"tag": "\0"}, "tag"),
-        ({"tag": ["a", "b"]}, "tag"), ({"sort": "up"}, "sort"), ({"offset": "5"}, "offset"),
-        ({"first": "5"}, "first"),
+        ({"status": "cancelled"}, "status.0"), ({"status": ""}, "status.0"),
+        ({"status": "DRAFT"}, "status.0"), ({"status": "draft,nope"}, "status.1"),
+        ({"phase": "sending"}, "phase.0"), ({"from": "soon"}, "from"), ({"to": "2026-01-01"}, "to"),
+        ({"accountId": "x"}, "accountId"), ({"tag": "\0"}, "tag"), ({"tag": ["a", "b"]}, "tag"),
+        ({"sort": "up"}, "sort"), ({"offset": "5"}, "offset"), ({"last": "5"}, "last"),
     ],
 )  # fmt: skip
 async def test_a_parameter_that_means_nothing_is_named(
@@ -319,8 +339,8 @@ async def test_a_page_costs_the_same_statements_whatever_its_size(
     house: House, ann: Person
 ) -> None:
     accounts = [await ann.account() for _ in range(2)]
-    for _ in range(20):
-        await ann.post(*accounts, tags=["a", "b"])
+    # slow: twenty posts are written
+    await asyncio.gather(*(ann.post(*accounts, tags=["a", "b"]) for _ in range(20)))
     said: list[str] = []
 
     def note(record: Any) -> None:

@@ -8,19 +8,9 @@ from uuid import uuid4
 import pytest
 
 from mypost import clock
-from tests.client import Api, Person
+from tests.client import Person
 from tests.conftest import House
 from tests.doors import Answer, Door
-
-POST_KEYS = set(
-    "id brandId content status phase version mediaIds targetAccountIds tags scheduledAt"  # noqa: SIM905
-    " publishedAt createdBy createdAt updatedAt targets".split()
-)
-TARGET_KEYS = set(
-    "id accountId network status content mediaIds options externalId externalUrl publishedAt"  # noqa: SIM905
-    " attempts nextAttemptAt error".split()
-)
-FAMILY = "👨‍👩‍👧‍👦"
 
 
 def at(**delta: float) -> str:
@@ -28,15 +18,15 @@ def at(**delta: float) -> str:
     return (clock.now() + timedelta(**delta)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-async def held_texts(api: Api) -> list[str]:
+async def held_texts(who: Person) -> list[str]:
     """The texts the sandbox really holds."""
-    listed = (await api.http.get("/networks/sandbox/posts.json?limit=1000")).json()
+    listed = (await who.api.http.get("/networks/sandbox/posts.json?limit=1000")).json()
     return [post["text"] for post in listed["posts"]]
 
 
-async def sent(api: Api, text: str) -> int:
+async def sent(who: Person, text: str) -> int:
     """How often the sandbox holds this text."""
-    return (await held_texts(api)).count(text)
+    return (await held_texts(who)).count(text)
 
 
 async def published(house: House, who: Person, *accounts: str, **given: Any) -> dict[str, Any]:
@@ -69,20 +59,16 @@ def changes(id: str) -> list[tuple[str, dict[str, Any]]]:
     return [
         ("update_post", {"id": id, "content": "New"}),
         ("schedule_post", {"id": id, "scheduledAt": at(hours=1)}),
-        ("publish_post", {"id": id}),
-        ("cancel_post", {"id": id}),
-        ("delete_post", {"id": id}),
+        *((f"{verb}_post", {"id": id}) for verb in ("publish", "cancel", "delete")),
     ]
 
 
-async def test_a_created_post_says_where_it_stands_and_which_version_it_is(ann: Person) -> None:
+async def test_a_created_post_says_where_it_stands_and_its_version(ann: Person) -> None:
     given = {"content": "Hi 👋", "targetAccountIds": []}
 
     answer = await ann.rest("POST", f"/brands/{ann.brand}/posts", given)
 
-    again = await ann.api.http.get(
-        answer.headers["location"], headers={"authorization": f"Bearer {ann.token}"}
-    )
+    again = await ann.rest("GET", answer.headers["location"].removeprefix("/api/v1"))
     assert answer.status_code == 201
     assert answer.headers["etag"] == again.headers["etag"] == f'"{answer.json()["version"]}"'
     assert again.json() == answer.json()
@@ -93,17 +79,17 @@ async def test_the_whole_post_object_is_there(door: Door, ann: Person) -> None:
 
     post = (await write(door, ann, account, content="Hi 👋")).ok
 
-    assert post.keys() == POST_KEYS
-    assert post == {
-        **post, "brandId": ann.brand, "content": "Hi 👋", "status": "draft", "phase": "draft",
-        "mediaIds": [], "targetAccountIds": [account], "tags": [], "scheduledAt": None,
-        "publishedAt": None, "createdBy": ann.id, "createdAt": post["updatedAt"],
-    }  # fmt: skip
     [target] = post["targets"]
-    assert target.keys() == TARGET_KEYS
-    assert {k: v for k, v in target.items() if v is not None} == {
+    assert post == {
+        "id": post["id"], "version": 1, "updatedAt": post["createdAt"], "targets": [target],
+        "brandId": ann.brand, "content": "Hi 👋", "status": "draft", "phase": "draft",
+        "mediaIds": [], "targetAccountIds": [account], "tags": [], "scheduledAt": None,
+        "publishedAt": None, "createdBy": ann.id, "createdAt": post["createdAt"],
+    }  # fmt: skip
+    assert target == {
         "id": target["id"], "accountId": account, "network": "sandbox", "status": "pending",
-        "options": {}, "attempts": 0,
+        "content": None, "mediaIds": None, "options": {}, "attempts": 0, "nextAttemptAt": None,
+        "externalId": None, "externalUrl": None, "publishedAt": None, "error": None,
     }  # fmt: skip
     assert (await door.call(ann, "post", id=post["id"])).ok == post
 
@@ -114,8 +100,7 @@ async def test_a_post_created_with_a_time_is_scheduled(door: Door, ann: Person) 
     post = (await write(door, ann, await ann.account(), scheduledAt=when, tags=tags)).ok
 
     assert (post["status"], post["phase"], post["scheduledAt"]) == ("scheduled", "scheduled", when)
-    assert post["targets"][0]["status"] == "scheduled"
-    assert post["tags"] == ["a", "b"]
+    assert (post["targets"][0]["status"], post["tags"]) == ("scheduled", ["a", "b"])
 
 
 async def test_an_edit_changes_what_it_names_and_nothing_else(door: Door, ann: Person) -> None:
@@ -128,20 +113,15 @@ async def test_an_edit_changes_what_it_names_and_nothing_else(door: Door, ann: P
     ):  # fmt: skip
         after = (await door.call(ann, "update_post", id=id, **given)).ok
         changing = {*given, "version", "updatedAt", "targets"}
-        assert {k: v for k, v in after.items() if k not in changing} == {
-            k: v for k, v in before.items() if k not in changing
-        }
-        assert {k: v if k != "tags" else sorted(v) for k, v in given.items()} == {
-            k: after[k] for k in given
-        }
+        assert {k for k in after if after[k] != before[k]} <= changing
+        wanted = {**given, "tags": sorted(given.get("tags", before["tags"]))}
+        assert {**after, **wanted} == after
         assert after["version"] > before["version"]
         before = after
     assert [t["status"] for t in before["targets"]] == ["scheduled"]
 
 
-async def test_accounts_are_replaced_and_added_again_in_the_order_given(
-    door: Door, ann: Person
-) -> None:
+async def test_accounts_are_replaced_and_added_in_the_order_given(door: Door, ann: Person) -> None:
     a, b, c = [await ann.account() for _ in range(3)]
     post = await ann.post(a, b, c)
     first = {t["accountId"]: t["id"] for t in post["targets"]}
@@ -153,8 +133,7 @@ async def test_accounts_are_replaced_and_added_again_in_the_order_given(
         assert [t["accountId"] for t in post["targets"]] == unique
 
     now = {t["accountId"]: t["id"] for t in post["targets"]}
-    assert (now[a], now[c]) == (first[a], first[c])
-    assert now[b] != first[b]
+    assert {id for id in now if now[id] != first[id]} == {b}
 
 
 async def test_an_account_disconnected_and_added_again_counts_once(door: Door, ann: Person) -> None:
@@ -167,8 +146,7 @@ async def test_an_account_disconnected_and_added_again_counts_once(door: Door, a
 
     after = await door.call(ann, "update_post", id=post["id"], targetAccountIds=[account])
 
-    assert without.ok["targetAccountIds"] == []
-    assert after.ok["targetAccountIds"] == [account]
+    assert (without.ok["targetAccountIds"], after.ok["targetAccountIds"]) == ([], [account])
     assert sorted(t["status"] for t in after.ok["targets"]) == ["cancelled", "pending"]
 
 
@@ -183,20 +161,15 @@ async def test_no_time_puts_a_post_back_to_draft(house: House, door: Door, ann: 
     assert back["targets"][0]["status"] == "pending"
 
 
-async def test_a_stale_version_is_refused_whatever_the_change(
-    house: House, door: Door, ann: Person
-) -> None:
+async def test_a_stale_version_is_refused(house: House, door: Door, ann: Person) -> None:
     post = await ann.post(await ann.account(), scheduledAt=at(hours=1))
 
     for operation, given in changes(post["id"]):
-        answer = await refused(
-            house, door, ann, operation, "PRECONDITION_FAILED", **given,
-            expectedVersion=post["version"] + 1,
-        )  # fmt: skip
+        stale = {**given, "expectedVersion": post["version"] + 1}
+        answer = await refused(house, door, ann, operation, "PRECONDITION_FAILED", **stale)
         assert answer.paths == {"expectedVersion"}
-    for operation, given in changes(post["id"])[:2]:
-        version = (await door.call(ann, "post", id=post["id"])).ok["version"]
-        assert (await door.call(ann, operation, **given, expectedVersion=version)).ok
+    fresh = {"id": post["id"], "expectedVersion": post["version"]}
+    assert (await door.call(ann, "update_post", **fresh, content="New")).ok
 
 
 async def test_of_ten_editors_of_one_version_exactly_one_wins(door: Door, ann: Person) -> None:
@@ -212,9 +185,7 @@ async def test_of_ten_editors_of_one_version_exactly_one_wins(door: Door, ann: P
     assert (await door.call(ann, "post", id=post["id"])).ok == winner
 
 
-async def test_a_deleted_post_is_gone_and_never_sent(
-    moved: House, door: Door, api: Api, ann: Person
-) -> None:
+async def test_a_deleted_post_is_never_sent(moved: House, door: Door, ann: Person) -> None:
     text = f"Deleted {uuid4()}"
     post = await ann.post(await ann.account(), content=text, scheduledAt=at(minutes=5))
 
@@ -224,29 +195,22 @@ async def test_a_deleted_post_is_gone_and_never_sent(
 
     for operation, given in [("post", {"id": post["id"]}), *changes(post["id"])]:
         assert (await door.call(ann, operation, **given)).code == "NOT_FOUND"
-    assert await sent(api, text) == 0
+    assert await sent(ann, text) == 0
 
 
 async def test_each_action_has_its_status(ann: Person) -> None:
     path = f"/posts/{(await ann.post(await ann.account()))['id']}"
 
-    answers = [
-        await ann.rest("POST", f"{path}/schedule", {"scheduledAt": at(hours=1)}),
-        await ann.rest("POST", f"{path}/cancel"),
-        await ann.rest("POST", f"{path}/publish"),
-        await ann.rest("DELETE", path),
-        await ann.rest("GET", path),
-    ]
+    said = [await ann.rest("POST", f"{path}/schedule", {"scheduledAt": at(hours=1)})]
+    said += [await ann.rest("POST", f"{path}/{action}") for action in ("cancel", "publish")]
+    said += [await ann.rest(method, path) for method in ("DELETE", "GET")]
 
-    assert [answer.status_code for answer in answers] == [200, 200, 202, 204, 404]
+    assert [answer.status_code for answer in said] == [200, 200, 202, 204, 404]
 
 
 @pytest.mark.parametrize(
     ("delta", "message"),
-    [
-        ({"seconds": -62}, "Must not be in the past"),
-        ({"days": 366 * 5 + 1}, "Must be within five years"),
-    ],
+    [({"minutes": -1.1}, "Must not be in the past"), ({"days": 1831}, "Must be within five years")],
 )
 async def test_a_time_nobody_can_mean_is_refused(
     house: House, door: Door, ann: Person, delta: dict[str, float], message: str
@@ -258,15 +222,12 @@ async def test_a_time_nobody_can_mean_is_refused(
     for operation, given in (
         ("schedule_post", {"id": id}), ("update_post", {"id": id}), ("create_post", new),
     ):  # fmt: skip
-        answer = await refused(
-            house, door, ann, operation, "VALIDATION_ERROR", **given, scheduledAt=when
-        )
+        given = {**given, "scheduledAt": when}  # noqa: PLW2901 - the same with a time
+        answer = await refused(house, door, ann, operation, "VALIDATION_ERROR", **given)
         assert answer.details == (("scheduledAt", message),)
 
 
-async def test_half_a_minute_late_is_sent_at_once(
-    house: House, door: Door, api: Api, ann: Person
-) -> None:
+async def test_a_little_late_is_sent_at_once(house: House, door: Door, ann: Person) -> None:
     text = f"Late {uuid4()}"
     post = await ann.post(await ann.account(), content=text)
 
@@ -275,28 +236,23 @@ async def test_half_a_minute_late_is_sent_at_once(
 
     assert late.ok["phase"] == "scheduled"
     assert (await door.call(ann, "post", id=post["id"])).ok["phase"] == "published"
-    assert await sent(api, text) == 1
+    assert await sent(ann, text) == 1
 
 
-async def test_a_rescheduled_post_goes_out_at_its_new_time(
-    moved: House, door: Door, api: Api, ann: Person
-) -> None:
+async def test_a_moved_post_goes_out_then(moved: House, door: Door, ann: Person) -> None:
     text = f"Moved {uuid4()}"
     post = await ann.post(await ann.account(), content=text, scheduledAt=at(minutes=2))
     when = at(minutes=8)
 
-    assert (await door.call(ann, "schedule_post", id=post["id"], scheduledAt=when)).ok[
-        "scheduledAt"
-    ] == when
+    again = (await door.call(ann, "schedule_post", id=post["id"], scheduledAt=when)).ok
+    assert again["scheduledAt"] == when
     for minutes, expected in ((3, 0), (9, 1)):
         await moved.shift(timedelta(minutes=minutes))
         await moved.work()
-        assert await sent(api, text) == expected
+        assert await sent(ann, text) == expected
 
 
-async def test_a_published_post_is_in_the_world_once(
-    house: House, door: Door, api: Api, ann: Person
-) -> None:
+async def test_a_post_is_in_the_world_once(house: House, door: Door, ann: Person) -> None:
     text = f"Now {uuid4()}"
     post = await ann.post(await ann.account(), content=text)
 
@@ -306,18 +262,15 @@ async def test_a_published_post_is_in_the_world_once(
 
     done = (await door.call(ann, "post", id=post["id"])).ok
     [target] = done["targets"]
-    shown = await api.http.get(target["externalUrl"], headers={"accept": "application/json"})
+    shown = await ann.api.http.get(target["externalUrl"], headers={"accept": "application/json"})
     assert asked["status"] == "scheduled"
     assert (done["status"], done["phase"], target["status"]) == ("published",) * 3
     assert done["publishedAt"] == target["publishedAt"] >= done["scheduledAt"]
-    assert (target["attempts"], target["error"]) == (1, None)
+    assert (target["attempts"], target["error"], await sent(ann, text)) == (1, None, 1)
     assert (shown.json()["id"], shown.json()["text"]) == (target["externalId"], text)
-    assert await sent(api, text) == 1
 
 
-async def test_a_cancelled_post_is_a_draft_and_stays_here(
-    moved: House, door: Door, api: Api, ann: Person
-) -> None:
+async def test_a_cancelled_post_stays_here(moved: House, door: Door, ann: Person) -> None:
     text = f"Cancelled {uuid4()}"
     post = await ann.post(await ann.account(), content=text, scheduledAt=at(minutes=5))
 
@@ -327,11 +280,11 @@ async def test_a_cancelled_post_is_a_draft_and_stays_here(
 
     assert (back["phase"], back["scheduledAt"]) == ("draft", None)
     assert (await door.call(ann, "post", id=post["id"])).ok == back
-    assert await sent(api, text) == 0
+    assert await sent(ann, text) == 0
     await refused(moved, door, ann, "cancel_post", "CONFLICT", id=post["id"])
 
 
-async def test_what_is_in_the_world_cannot_be_changed_only_deleted_here(
+async def test_what_is_in_the_world_can_only_be_deleted(
     house: House, door: Door, ann: Person
 ) -> None:
     post = await published(house, ann, await ann.account())
@@ -343,8 +296,8 @@ async def test_what_is_in_the_world_cannot_be_changed_only_deleted_here(
     assert (await door.call(ann, delete, **named)).ok == post["id"]
 
 
-async def test_cancelling_against_the_dispatcher_ends_one_way_or_the_other(
-    house: House, door: Door, api: Api, ann: Person
+async def test_cancelling_in_time_or_not_there_is_no_between(
+    house: House, door: Door, ann: Person
 ) -> None:  # slow: twenty posts are written and half of them really sent
     accounts = [await ann.account() for _ in range(5)]
     due = {"scheduledAt": at(seconds=-10)}
@@ -352,70 +305,18 @@ async def test_cancelling_against_the_dispatcher_ends_one_way_or_the_other(
     posts = [await ann.post(accounts[n % 5], content=t, **due) for n, t in enumerate(texts)]
 
     *answers, _ = await asyncio.gather(
-        *(door.call(ann, "cancel_post", id=post["id"]) for post in posts),
-        house.dispatcher.drain(),
+        *(door.call(ann, "cancel_post", id=post["id"]) for post in posts), house.dispatcher.drain()
     )
     await house.work()
 
-    held = await held_texts(api)
+    held = await held_texts(ann)
     for answer, text, post in zip(answers, texts, posts, strict=True):
         phase = (await door.call(ann, "post", id=post["id"])).ok["phase"]
         ends = {None: ("draft", 0), "CONFLICT": ("published", 1)}
         assert (phase, held.count(text)) == ends[answer.code]
 
 
-async def test_a_text_is_counted_as_its_network_counts(
-    house: House, door: Door, ann: Person
-) -> None:
-    account = await ann.account(handle=(name := f"count-{uuid4().hex[:8]}"))
-    post = (await write(door, ann, account, content=FAMILY * 500)).ok
-
-    for operation, given in (
-        ("update_post", {"id": post["id"]}),
-        ("create_post", {"brandId": ann.brand, "targetAccountIds": [account]}),
-    ):
-        answer = await refused(
-            house, door, ann, operation, "VALIDATION_ERROR", **given, content=FAMILY * 501
-        )
-        words = f"{name.title()} (sandbox) takes 1 to 500 graphemes, this text has 501"
-        assert answer.details == (("content", words),)
-
-
-async def test_an_id_that_is_none_of_this_brands_is_refused_in_the_same_words(
-    house: House, door: Door, ann: Person, eve: Person
-) -> None:
-    other = (await door.call(ann, "create_brand", workspaceId=ann.workspace, name="Other")).ok
-    mine, beside = await ann.account(), await ann.account(brand=other["id"])
-    wrong = [await eve.account(), beside, str(uuid4()), ann.brand, "nonsense", ""]
-    id = (await ann.post(mine))["id"]
-    places = [(f"targetAccountIds.{n + 1}", "There is no such account") for n in range(6)]
-    places += [(f"mediaIds.{n}", "There is no such media") for n in range(2)]
-
-    for operation, given in (
-        ("update_post", {"id": id}),
-        ("create_post", {"brandId": ann.brand, "content": "x"}),
-    ):
-        answer = await refused(
-            house, door, ann, operation, "VALIDATION_ERROR", **given,
-            targetAccountIds=[mine, *wrong], mediaIds=[str(uuid4()), "nonsense"],
-        )  # fmt: skip
-        assert answer.details == tuple(places)
-
-
-async def test_a_post_without_accounts_stays_a_draft(house: House, door: Door, ann: Person) -> None:
-    post = (await write(door, ann)).ok
-    empty = [("targetAccountIds", "Choose at least one account")]
-
-    for operation, given in changes(post["id"])[1:3]:
-        answer = await refused(house, door, ann, operation, "VALIDATION_ERROR", **given)
-        assert list(answer.details) == empty
-    scheduled = await ann.post(await ann.account(), scheduledAt=at(hours=1))
-    none = {"id": scheduled["id"], "targetAccountIds": []}
-    answer = await refused(house, door, ann, "update_post", "VALIDATION_ERROR", **none)
-    assert list(answer.details) == empty
-
-
-async def test_an_account_that_cannot_publish_is_refused_when_scheduling(
+async def test_an_account_that_cannot_publish_is_refused(
     house: House, door: Door, ann: Person
 ) -> None:
     gone, expired, fine = await ann.account(), await ann.account("expired"), await ann.account()
@@ -426,14 +327,11 @@ async def test_an_account_that_cannot_publish_is_refused_when_scheduling(
     for operation, given in changes(post["id"])[1:3]:
         answer = await refused(house, door, ann, operation, "CONFLICT", **given)
         assert answer.paths == {"targetAccountIds.1", "targetAccountIds.2"}
-    assert failed["phase"] == "failed"
     assert failed["targets"][0]["error"]["category"] == "auth_expired"
 
 
-async def test_who_may_not_schedule_writes_drafts_only(
-    house: House, door: Door, api: Api, ann: Person
-) -> None:
-    carl = await api.colleague(ann, "Contributor")
+async def test_who_may_not_schedule_writes_drafts(house: House, door: Door, ann: Person) -> None:
+    carl = await ann.api.colleague(ann, "Contributor")
     account = await ann.account()
     own, planned, other = (await carl.post(account), await carl.post(account), await ann.post())
     when = {"scheduledAt": at(hours=1)}
@@ -441,31 +339,12 @@ async def test_who_may_not_schedule_writes_drafts_only(
 
     new = {"brandId": ann.brand, "content": "x", "targetAccountIds": [account]}
     for operation, given in (
-        ("create_post", {**new, **when}),
-        ("update_post", {"id": own["id"], **when}),
+        ("create_post", {**new, **when}), ("update_post", {"id": own["id"], **when}),
         ("update_post", {"id": planned["id"], "content": "Now other words go out"}),
-        ("update_post", {"id": other["id"], "content": "Not mine"}),
-        *changes(own["id"])[1:],
-    ):
+        ("update_post", {"id": other["id"], "content": "Not mine"}), *changes(own["id"])[1:],
+    ):  # fmt: skip
         await refused(house, door, carl, operation, "FORBIDDEN", **given)
     assert (await door.call(carl, "update_post", id=own["id"], content="Mine")).ok
-
-
-async def test_one_refusal_among_several_accounts_is_partly_published(
-    house: House, door: Door, ann: Person
-) -> None:
-    post = await published(house, ann, await ann.account(), await ann.account("rejected"))
-
-    assert (post["status"], post["phase"]) == ("published", "partially_published")
-    assert [t["status"] for t in post["targets"]] == ["published", "failed"]
-    assert post["publishedAt"] == post["targets"][0]["publishedAt"]
-    for query, found in (
-        ("status=published", [post]), ("phase=partially_published", [post]),
-        ("status=failed", []), ("phase=published", []), ("status=draft,published", [post]),
-    ):  # fmt: skip
-        listed = await ann.rest("GET", f"/brands/{ann.brand}/posts?{query}")
-        assert listed.json()["data"] == found
-    assert (await door.call(ann, "post", id=post["id"])).ok == post
 
 
 async def test_a_post_nobody_takes_says_why(house: House, door: Door, ann: Person) -> None:
@@ -479,13 +358,11 @@ async def test_a_post_nobody_takes_says_why(house: House, door: Door, ann: Perso
     assert (await door.call(ann, "post", id=post["id"])).ok == post
 
 
-async def test_a_network_that_asks_for_a_pause_gets_it(
-    moved: House, door: Door, api: Api, ann: Person
-) -> None:
+async def test_a_network_gets_the_pause_it_wants(moved: House, door: Door, ann: Person) -> None:
     text = f"Paused {uuid4()}"
     post = await published(moved, ann, await ann.account("rate_limited"), content=text)
     [target] = post["targets"]
-    assert (post["phase"], target["attempts"], await sent(api, text)) == ("publishing", 1, 0)
+    assert (post["phase"], target["attempts"], await sent(ann, text)) == ("publishing", 1, 0)
     assert target["error"]["category"] == "rate_limited"
     assert target["nextAttemptAt"] > post["scheduledAt"]
 
@@ -494,8 +371,7 @@ async def test_a_network_that_asks_for_a_pause_gets_it(
 
     done = (await door.call(ann, "post", id=post["id"])).ok
     assert (done["phase"], done["targets"][0]["attempts"]) == ("published", 2)
-    assert done["targets"][0]["error"] is None
-    assert await sent(api, text) == 1
+    assert (done["targets"][0]["error"], await sent(ann, text)) == (None, 1)
 
 
 async def test_a_new_time_begins_anew(house: House, door: Door, ann: Person) -> None:
@@ -504,13 +380,11 @@ async def test_a_new_time_begins_anew(house: House, door: Door, ann: Person) -> 
     again = (await door.call(ann, "schedule_post", id=post["id"], scheduledAt=at(hours=1))).ok
 
     [target] = again["targets"]
-    assert (post["phase"], again["phase"], target["status"]) == (
-        "publishing", "scheduled", "scheduled",
-    )  # fmt: skip
+    assert (post["phase"], again["phase"]) == ("publishing", "scheduled")
     assert (target["attempts"], target["nextAttemptAt"], target["error"]) == (0, None, None)
 
 
-async def test_a_scheduled_post_with_other_accounts_is_not_announced_as_cancelled(
+async def test_other_accounts_do_not_look_like_a_cancellation(
     house: House, door: Door, ann: Person
 ) -> None:
     a, b = await ann.account(), await ann.account()

@@ -66,7 +66,7 @@ async def test_the_dispatcher_reads_no_table(house: House) -> None:
 
 @pytest.mark.parametrize("table", TABLES)
 async def test_without_a_scope_there_are_no_rows(house: House, ann: Person, table: str) -> None:
-    await ann.post(await ann.account(), scheduledAt="2027-01-01T00:00:00Z", tags=["spring"])
+    await ann.post(await ann.account(), scheduledAt="2031-01-01T00:00:00Z", tags=["spring"])
     await house.tell()
 
     assert await app_fetch(house, None, f"SELECT * FROM {table}") == []
@@ -78,7 +78,7 @@ async def test_a_scope_shows_its_own_rows_only(
 ) -> None:
     for person in (ann, eve):
         await person.post(
-            await person.account(), scheduledAt="2027-01-01T00:00:00Z", tags=["spring"]
+            await person.account(), scheduledAt="2031-01-01T00:00:00Z", tags=["spring"]
         )
     await house.tell()
 
@@ -149,7 +149,7 @@ async def test_another_tenants_object_cannot_be_changed(
     for answer in (
         await door.call(ann, "update_post", id=post, content="Mine now"),
         await door.call(ann, "publish_post", id=post),
-        await door.call(ann, "schedule_post", id=post, scheduledAt="2027-01-01T00:00:00Z"),
+        await door.call(ann, "schedule_post", id=post, scheduledAt="2031-01-01T00:00:00Z"),
         await door.call(ann, "delete_post", id=post),
         await door.call(ann, "update_brand", id=eve.brand, name="Mine now"),
         await door.call(ann, "delete_brand", id=eve.brand, force="true")

@@ -20,11 +20,14 @@ from graphql import (
     validate,
 )
 
+from mypost.engine.weight import weigh
+
 MAX_TOKENS = 2000
 MAX_DEPTH = 15
 MAX_ALIASES = 50
 MAX_ROOT_FIELDS = 20
 MAX_MUTATIONS = 5
+MAX_SELECTIONS = 5000
 MAX_CACHED = 1000
 MAX_CACHED_BYTES = 8 * 1024 * 1024
 MAX_ERRORS = 20
@@ -81,11 +84,13 @@ class Documents:
         try:
             document = parse(text, max_tokens=MAX_TOKENS)
             check_limits(document)
+            errors = validate(self.schema, document, None, MAX_ERRORS, hide_suggestions=True)
+            if not errors:
+                weigh(self.schema, document)
         except GraphQLError as error:
             return Prepared(text, None, [error])
         except RecursionError:
             return Prepared(text, None, [GraphQLError("The document is nested too deeply")])
-        errors = validate(self.schema, document, max_errors=MAX_ERRORS)
         return Prepared(text, None if errors else document, errors)
 
 
@@ -97,26 +102,27 @@ def check_limits(document: DocumentNode) -> None:
     for operation in document.definitions:
         if isinstance(operation, OperationDefinitionNode):
             mutation = operation.operation is OperationType.MUTATION
-            roots = len(operation.selection_set.selections)
-            if roots > (MAX_MUTATIONS if mutation else MAX_ROOT_FIELDS):
-                raise GraphQLError(f"{roots} root fields are too many", operation)
-            _Walk(fragments).visit(operation.selection_set, 1, ())
+            roots = MAX_MUTATIONS if mutation else MAX_ROOT_FIELDS
+            _Walk(fragments, roots).visit(operation.selection_set, 1, ())
 
 
 class _Walk:
-    """Counts aliases and depth through fragments; a fragment is entered once per depth."""
+    """Counts depth, root fields and aliases as execution meets them: a fragment at every spread."""
 
-    def __init__(self, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
+    def __init__(self, fragments: Mapping[str, FragmentDefinitionNode], most_roots: int) -> None:
         self.fragments = fragments
-        self.aliases = 0
-        self.entered: set[tuple[str, int]] = set()
+        self.most_roots = most_roots
+        self.roots = self.aliases = self.selections = 0
 
     def visit(self, selected: SelectionSetNode, depth: int, path: tuple[str, ...]) -> None:
         if depth > MAX_DEPTH:
             raise GraphQLError(f"The document is deeper than {MAX_DEPTH} levels", selected)
         for node in selected.selections:
+            self.selections += 1
+            if self.selections > MAX_SELECTIONS:
+                raise GraphQLError(f"More than {MAX_SELECTIONS} selections are too many", node)
             if isinstance(node, FieldNode):
-                self._count(node)
+                self._count(node, depth)
                 inner: SelectionSetNode | None = node.selection_set
                 if inner is not None:
                     self.visit(inner, depth + 1, path)
@@ -125,14 +131,16 @@ class _Walk:
             else:
                 self._fragment(node.name.value, depth, path)  # type: ignore[attr-defined]
 
-    def _count(self, node: FieldNode) -> None:
+    def _count(self, node: FieldNode, depth: int) -> None:
+        self.roots += depth == 1
+        if self.roots > self.most_roots:
+            raise GraphQLError(f"More than {self.most_roots} root fields are too many", node)
         self.aliases += node.alias is not None
         if self.aliases > MAX_ALIASES:
             raise GraphQLError(f"More than {MAX_ALIASES} aliases are too many", node)
 
     def _fragment(self, name: str, depth: int, path: tuple[str, ...]) -> None:
         # A cycle or an unknown name is validation's to report, with its place.
-        if name in path or name not in self.fragments or (name, depth) in self.entered:
+        if name in path or name not in self.fragments:
             return
-        self.entered.add((name, depth))
         self.visit(self.fragments[name].selection_set, depth, (*path, name))

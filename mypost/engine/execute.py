@@ -48,6 +48,7 @@ async def execute(
         context_value=context,
         variable_values=variables,
         operation_name=operation_name,
+        hide_suggestions=True,
     )
     return await result if isawaitable(result) else result
 
@@ -73,7 +74,9 @@ async def subscribe(
         return
     assert prepared.document is not None  # noqa: S101 - chosen from it
     asked = (variables, operation_name)
-    executor = Executor.build(schema, prepared.document, None, context, *asked)
+    executor = Executor.build(
+        schema, prepared.document, None, context, *asked, hide_suggestions=True
+    )
     if isinstance(executor, list):
         yield ExecutionResult(None, executor)
         return
@@ -89,6 +92,6 @@ async def subscribe(
             result = execute_subscription_event(once)
             yield await result if isawaitable(result) else result
     except Exception as error:  # noqa: BLE001 - the gate of a subscription speaks at its first event
-        yield ExecutionResult(None, [GraphQLError(str(error), original_error=error)])
+        yield ExecutionResult(None, [GraphQLError(str(error), path=[], original_error=error)])
     finally:
         await stream.aclose()  # type: ignore[attr-defined]

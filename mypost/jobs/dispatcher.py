@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import structlog
 
 from mypost.crypto import Keys
-from mypost.jobs import outcome, reconcile
+from mypost.jobs import outcome, reconcile, refresh
 from mypost.jobs.outcome import Transition
 from mypost.jobs.wake import Wake
 from mypost.models.lanes import REFUSED, TROUBLE, Lanes, Sending
@@ -132,6 +132,11 @@ class Dispatcher:
         if network is None:
             answer: Answer = NotSent("This installation does not offer the network")
             return outcome.transition(answer, sending, sending.sent_at)
+        if refresh.is_due(network, sending):
+            renewed = await refresh.renew(self._lanes.grants, self._keys, network, sending)
+            if isinstance(renewed, Transition):
+                return renewed
+            sending = renewed
         grant = outcome.grant(self._keys, sending)
         check_at = outcome.settled_at(sending, network.timeout, network.settle)
         if grant is None:
@@ -147,6 +152,9 @@ class Dispatcher:
                 answer = await network.publish(grant, draft)
         except Exception as fault:  # noqa: BLE001 - after the first byte every fault is "unknown"
             answer = Unknown(f"no answer ({type(fault).__name__})")
+        if isinstance(answer, Expired) and refresh.helps(network, grant):
+            renewed = await refresh.renew(self._lanes.grants, self._keys, network, sending)
+            return renewed if isinstance(renewed, Transition) else outcome.withheld()
         return outcome.transition(answer, sending, check_at)
 
     async def _record(self, sending: Sending, came_from: str, found: Transition) -> bool:

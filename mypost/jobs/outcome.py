@@ -54,8 +54,8 @@ def grant(keys: Keys, sending: Sending) -> Grant | None:
     except Undecryptable:
         return None
     stored = orjson.loads(plain)
-    ends = stored.get("expiresAt")
-    return Grant(stored["secrets"], datetime.fromisoformat(ends) if ends else None)
+    times = (stored.get(name) for name in ("expiresAt", "renewedAt"))
+    return Grant(stored["secrets"], *(datetime.fromisoformat(at) if at else None for at in times))
 
 
 def backoff(attempts: int) -> timedelta:
@@ -98,8 +98,14 @@ def held(reason: str, pause: timedelta, said: Mapping[str, Any]) -> Transition:
 
 
 def withheld() -> Transition:
-    """Returns a target whose send was not even tried."""
+    """Returns a target to be sent at once: nothing was sent, or all of it was refused."""
     return Transition("scheduled", Facts(proof="definite_rejection"))
+
+
+def unreachable(message: str, attempts: int) -> Transition:
+    """Returns the target to its lane until the network can be reached."""
+    said = error("network_error", "platform", message, retryable=True)
+    return held("network_unreachable", backoff(attempts), said)
 
 
 def published(answer: Published, proof: str) -> Transition:
@@ -161,8 +167,7 @@ def transition(  # noqa: PLR0911 - one per answer
             said = error("rate_limited", "platform", message, retryable=True)
             return held("rate_limited", timedelta(seconds=pause), said)
         case NotSent(message):
-            said = error("network_error", "platform", message, retryable=True)
-            return held("network_unreachable", backoff(sending.attempts), said)
+            return unreachable(message, sending.attempts)
         case Rejected():
             return rejected(answer, sending.attempts)
         case Expired(message):

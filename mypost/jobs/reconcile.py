@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from mypost import clock
 from mypost.crypto import Keys
-from mypost.jobs import outcome
+from mypost.jobs import outcome, refresh
 from mypost.jobs.outcome import Transition
 from mypost.models.lanes import Facts, Lanes, Sending
 from mypost.networks import Absent, Finding, Grant, Kind, Network, Published, Unreadable
@@ -17,7 +17,7 @@ PATIENCE = timedelta(minutes=15)
 LONGEST_READING = 8.0
 
 
-async def look(
+async def look(  # noqa: PLR0911 - one per finding
     lanes: Lanes, keys: Keys, networks: Mapping[str, Network], sending: Sending
 ) -> Transition | None:
     """Reads the network once and answers what that settles, or None when it settles nothing yet."""
@@ -27,6 +27,11 @@ async def look(
         return outcome.needs_confirmation("This network cannot be asked whether the post went out")
     if grant is None:
         return outcome.needs_confirmation("The account is no longer connected, so nobody can look")
+    if refresh.is_due(network, sending):
+        renewed = await refresh.renew(lanes.grants, keys, network, sending)
+        if isinstance(renewed, Sending):
+            # The target may be another looker's by now: the next reading uses the new grant.
+            return None
     read_at = clock.now()
     finding = await _read(network, grant, sending)
     match finding:

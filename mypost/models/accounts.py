@@ -12,6 +12,7 @@ from mypost import ids
 from mypost.crypto import Keys
 from mypost.errors import IllegalState, invalid
 from mypost.models.base import Db
+from mypost.models.brands import OF_LIVING
 from mypost.models.connections import Connection
 from mypost.models.paging import Listing
 from mypost.models.relations import Relation
@@ -49,7 +50,8 @@ COLUMNS = (
     "id, workspace_id, brand_id, network, external_id, handle, name, profile_image_url, status,"
     " scopes, last_error, token_expires_at, created_at, updated_at"
 )
-BY_ID = Relation(Account, "accounts", "id", "id", columns=COLUMNS, one=True)
+# With its brand an account goes out of reach; only what was sent still names it.
+BY_ID = Relation(Account, "accounts", "id", "id", where=OF_LIVING, columns=COLUMNS, one=True)
 OF_TARGET = Relation(Account, "accounts", "account_id", "id", columns=COLUMNS, one=True)
 OF_CONNECTION = Relation(Account, "accounts", "account_id", "id", columns=COLUMNS)
 BY_BRAND = Listing("accounts", Account, "accounts", parent_key="brand_id", columns=COLUMNS)
@@ -65,26 +67,28 @@ GRANT_COLUMN = "grant"
 
 def seal_grant(keys: Keys, workspace_id: UUID, account_id: UUID, grant: Grant) -> bytes:
     """Encrypts an account's tokens, bound to its row."""
-    expires = grant.expires_at.isoformat() if grant.expires_at else None
-    plain = orjson.dumps({"secrets": dict(grant.secrets), "expiresAt": expires})
+    times = {"expiresAt": grant.expires_at, "renewedAt": grant.renewed_at}
+    plain = orjson.dumps({"secrets": dict(grant.secrets), **times})
     return keys.encrypt(plain, workspace_id, account_id, GRANT_COLUMN)
 
 
 async def keep(db: Db, keys: Keys, connection: Connection, profile: Profile) -> UUID:
     """Stores what a network told of an account: a new row, or the row that account had before.
 
+    An account of a deleted brand moves to the one that connects it now.
+
     Raises Invalid when another account answered a reconnect, or another brand holds this one.
     """
     row = await db.record(
-        "SELECT id, brand_id FROM accounts WHERE workspace_id = $1 AND network = $2"
-        " AND external_id = $3",
+        "SELECT a.id, a.brand_id, b.deleted_at FROM accounts a JOIN brands b ON b.id = a.brand_id"
+        " WHERE a.workspace_id = $1 AND a.network = $2 AND a.external_id = $3",
         connection.workspace_id,
         connection.network,
         profile.external_id,
     )
     if connection.account_id is not None and (row is None or row.id != connection.account_id):
         raise invalid("credentials", "These belong to another account than the one to reconnect")
-    if row is not None and row.brand_id != connection.brand_id:
+    if row is not None and row.brand_id != connection.brand_id and row.deleted_at is None:
         raise invalid("credentials", "Another brand of this workspace has this account")
     id = row.id if row else ids.new(ids.Tag.ACCOUNT)
     facts = (
@@ -115,9 +119,11 @@ async def keep(db: Db, keys: Keys, connection: Connection, profile: Profile) -> 
         await db.run(
             "UPDATE accounts SET handle = $2, name = $3, profile_image_url = $4, scopes = $5,"
             " grant_cipher = $6, grant_version = grant_version + 1, token_expires_at = $7,"
-            " status = 'active', last_error = NULL, updated_at = mypost_now() WHERE id = $1",
+            " brand_id = $8, status = 'active', last_error = NULL, updated_at = mypost_now()"
+            " WHERE id = $1",
             id,
             *facts,
+            connection.brand_id,
         )
     return id
 

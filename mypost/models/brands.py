@@ -32,6 +32,8 @@ class Brand(Model):
 
 
 ALIVE = "deleted_at IS NULL"
+# For what belongs to a brand and goes out of reach with it.
+OF_LIVING = "brand_id IN (SELECT b.id FROM brands b WHERE b.deleted_at IS NULL)"
 # Counted where the row is read, so that a list of brands stays one statement.
 COLUMNS = (
     "*, (SELECT count(*)::int FROM accounts a WHERE a.brand_id = brands.id"

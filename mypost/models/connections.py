@@ -8,6 +8,7 @@ from tortoise.models import Model
 
 from mypost.errors import IllegalState
 from mypost.models.base import Db
+from mypost.models.brands import OF_LIVING
 from mypost.models.relations import Relation
 
 
@@ -33,7 +34,7 @@ class Connection(Model):
         table = "connections"
 
 
-BY_ID = Relation(Connection, "connections", "id", "id", one=True)
+BY_ID = Relation(Connection, "connections", "id", "id", where=OF_LIVING, one=True)
 
 
 async def begin(db: Db, offer: Connection) -> None:

@@ -1,6 +1,6 @@
 """Connecting: Tortoise for the application, a plain pool for the dispatcher; migrating."""
 
-import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -19,21 +19,31 @@ from mypost.settings import BadSettings, credentials
 APP = "mypost"
 APP_ROLE = "mypost_app"
 MIGRATION_LOCK = 0x6D79706F7374
-STATEMENT_TIMEOUT = "10s"
 
 
 class Pooled(asyncpg.Connection):  # type: ignore[misc]
-    """A connection through a pooler that lends a server for one transaction at a time."""
+    """A connection through a pooler that lends a server for one transaction at a time.
 
-    async def _execute(
-        self, query: str, args: Any, limit: int, timeout: float | None, **how: Any
-    ) -> Any:
-        """Runs a statement inside a transaction: its own, when none is open."""
-        if self.is_in_transaction():
-            return await super()._execute(query, args, limit, timeout, **how)
-        # asyncpg parses and executes in two exchanges; between them the server may change.
-        async with asyncio.timeout(timeout), self.transaction():
-            return await super()._execute(query, args, limit, None, **how)
+    Without a statement cache asyncpg parses and executes in one exchange; the rest is here.
+    """
+
+    async def _execute(self, *args: Any, **how: Any) -> Any:
+        """Runs a statement and gives the server back, whatever becomes of the statement."""
+        try:
+            return await super()._execute(*args, **how)
+        except TimeoutError:
+            raise
+        except Exception:
+            # Values that do not fit end an exchange that has begun: the pooler waits for the rest.
+            if not self.is_closed() and not self.is_in_transaction():
+                with contextlib.suppress(Exception):
+                    await self.execute("SELECT 1")
+            raise
+
+    async def _introspect_types(self, *args: Any) -> Any:
+        """Reads types from one server: asyncpg turns its jit off meanwhile, and on again."""
+        async with self.transaction():
+            return await super()._introspect_types(*args)
 
 
 def _login(url: str, role: str, *, pooled: bool = False) -> dict[str, Any]:
@@ -82,9 +92,7 @@ async def _keep(connection: asyncpg.Connection) -> None:
 
 
 @asynccontextmanager
-async def connect(
-    url: str, size: int = 10, *, pooled: bool = False
-) -> AsyncIterator[asyncpg.Pool]:
+async def connect(url: str, size: int = 10, *, pooled: bool = False) -> AsyncIterator[asyncpg.Pool]:
     """Opens Tortoise as `mypost_app` and answers the pool below it.
 
     `pooled` says that a pooler in transaction mode stands before PostgreSQL.

@@ -11,6 +11,8 @@ from uuid import UUID
 
 import asyncpg
 
+from mypost.models.grants import Grants
+
 # What passes: the server is away, restarting or chose us as the victim of a deadlock.
 TROUBLE: tuple[type[Exception], ...] = (
     OSError,
@@ -101,6 +103,7 @@ class Lanes:
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
+        self.grants = Grants(pool)
 
     async def claim(self, worker: UUID, most: int) -> list[Claim]:
         """Takes idle due lanes and answers the head of each."""

@@ -137,6 +137,7 @@ STATUS_OF_PHASE = {
 # The twin of the SQL function target_status().
 STATUS_OF_STATE = {"claimed": "scheduled", "sending": "publishing", "confirming": "publishing"}
 MOVABLE = ("pending", "scheduled", "claimed")
+PLANNED = ("scheduled", "publishing")
 
 
 def phases_of(statuses: list[str]) -> list[str]:
@@ -213,7 +214,7 @@ async def aim(db: Db, post: Post, account_ids: list[UUID]) -> None:
                 position,
                 uuid4(),
             )
-    if post.stage == "scheduled":
+    if post.stage in PLANNED:
         # Who joins does so before others leave: a post without a queue would look cancelled.
         await db.run(
             "UPDATE targets SET state = 'scheduled', due_at = $2 WHERE post_id = $1"
@@ -231,14 +232,18 @@ async def aim(db: Db, post: Post, account_ids: list[UUID]) -> None:
     )
 
 
-async def schedule(db: Db, post: Post, at: datetime, by: UUID) -> None:
-    """Puts every waiting target in its lane, due at `at`; the caller holds the locks."""
+async def schedule(db: Db, post: Post, at: datetime, by: UUID, stage: str = "scheduled") -> None:
+    """Puts every waiting target in its lane, due at `at`; the caller holds the locks.
+
+    `stage` is `scheduled`, or `publishing` when somebody wants it out now.
+    """
     await db.run(
-        "UPDATE posts SET stage = 'scheduled', scheduled_at = $2, scheduled_by = $3,"
+        "UPDATE posts SET stage = $4, scheduled_at = $2, scheduled_by = $3,"
         " version = version + 1, updated_at = mypost_now() WHERE id = $1",
         post.id,
         at,
         by,
+        stage,
     )
     await db.run(
         "UPDATE targets SET state = 'scheduled', due_at = $2, next_attempt_at = NULL,"

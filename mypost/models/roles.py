@@ -7,7 +7,8 @@ from mypost.settings import BadSettings
 OLDEST = 15
 # Each query answers the statements that are still to run: nothing, once all is prepared.
 CREATION = """SELECT format('CREATE ROLE %I NOSUPERUSER NOBYPASSRLS {others}%s;', name, more)
-FROM (VALUES ('mypost_owner', '{owner}'), ('mypost_app', ''), ('mypost_dispatch', '')) v (name, more)
+FROM (VALUES ('mypost_owner', '{owner}'), ('mypost_app', ''), ('mypost_dispatch', ''))
+  v (name, more)
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name)"""
 # From 16 on a login may belong to a role without being allowed to take it on.
 MEMBERSHIP = """SELECT format('GRANT %I TO %I;', name, me.rolname)

@@ -53,6 +53,7 @@ class Grant:
 
     secrets: Mapping[str, str] = field(repr=False)
     expires_at: datetime | None = None
+    renewed_at: datetime | None = None  # None until it has been renewed
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,16 @@ Finding = Published | Absent | Unreadable
 
 
 @dataclass(frozen=True, slots=True)
+class Metrics:
+    """How often a post was liked, reposted, answered and quoted; None is not reported."""
+
+    likes: int | None = None
+    reposts: int | None = None
+    replies: int | None = None
+    quotes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Measure:
     """One counter of a text or its media against the network's limits, both inclusive."""
 
@@ -175,6 +186,10 @@ class Unavailable(Exception):
     """The network could not be asked, so the credentials are neither good nor bad."""
 
 
+class Unsupported(Exception):
+    """The network offers no such call."""
+
+
 class NoAnswer(Exception):
     """No whole answer came back in time; `proves` is what that means for a send."""
 
@@ -189,31 +204,36 @@ class Client:
     key: ClassVar[str]
     timeout: ClassVar[float]
     fields: ClassVar[tuple[Field, ...]]
-    example: ClassVar[Mapping[str, str]]  # credentials that a demo connects with
+    example: ClassVar[Mapping[str, str]] = {}  # credentials that a demo connects with
+    home: ClassVar[str | None] = None  # where the network answers; None: where it is mounted here
+    bearer: ClassVar[str] = "token"  # the secret that goes out as bearer
+    renews: ClassVar[bool] = False
 
     def __init__(self, environment: Mapping[str, str], origin: str) -> None:
-        """Takes MYPOST_<KEY>_URL, or where this installation mounts the network's own server."""
-        url = environment.get(f"MYPOST_{self.key.upper()}_URL")
-        self.base = url or f"{origin}/networks/{self.key}"
+        """Takes MYPOST_<KEY>_URL, else the network's home, else this installation's mount."""
+        url = environment.get(f"MYPOST_{self.key.upper()}_URL") or self.home
+        self.base = (url or f"{origin}/networks/{self.key}").rstrip("/")
         self._http: httpx2.AsyncClient | None = None
 
     @classmethod
     def faults(cls, given: Mapping[str, object]) -> list[tuple[str, str]]:
-        """Names every field whose value is missing or faulty, with what is wrong."""
+        """Names every field that is missing, faulty or not asked for, with what is wrong."""
         checked = ((each.name, each.fault(given.get(each.name))) for each in cls.fields)
-        return [(name, fault) for name, fault in checked if fault is not None]
+        unknown = [name for name in given if name not in {each.name for each in cls.fields}]
+        faulty = [(name, fault) for name, fault in checked if fault is not None]
+        return faulty + [(name, "is not asked for") for name in unknown]
 
     async def send(
         self, method: str, path: str, grant: Grant | None = None, **request: Any
     ) -> httpx2.Response:
         """Makes one request within the timeout; raises NoAnswer.
 
-        A grant's secret `token` goes out as bearer (RFC 6750, 2.1); `request` is what httpx2
+        A grant's secret `bearer` goes out as such (RFC 6750, 2.1); `request` is what httpx2
         takes: json, params, headers. Connecting may take half of the timeout, so that a connection
         that never came is told apart from a lost answer.
         """
         if grant is not None:
-            bearer = {"Authorization": f"Bearer {grant.secrets['token']}"}
+            bearer = {"Authorization": f"Bearer {grant.secrets[self.bearer]}"}
             request["headers"] = {**request.get("headers", {}), **bearer}
         try:
             async with asyncio.timeout(self.timeout):
@@ -235,6 +255,18 @@ class Client:
                 trust_env=False,
             )
         return self._http
+
+    async def refresh(self, grant: Grant) -> Grant:  # noqa: ARG002 - to be overridden
+        """Raises Unsupported: grants of this network last."""
+        raise Unsupported(f"{self.key} renews no grants")
+
+    async def delete(self, grant: Grant, external_id: str) -> None:  # noqa: ARG002
+        """Raises Unsupported: nothing can be taken back."""
+        raise Unsupported(f"{self.key} deletes no posts")
+
+    async def metrics(self, grant: Grant, external_id: str) -> Metrics | None:  # noqa: ARG002
+        """Answers None: this network counts nothing."""
+        return None
 
     async def close(self) -> None:
         """Closes the pool; a later send opens a new one."""
@@ -277,6 +309,7 @@ class Network(Protocol):
     built_in: ClassVar[bool]  # comes with MyPost and is off in production unless asked for
     timeout: ClassVar[float]  # seconds one request may take, everything included
     settle: ClassVar[float]  # seconds after sent_at + timeout before a read proves absence
+    renews: ClassVar[bool]  # grants end and `refresh` renews them
     fields: ClassVar[tuple[Field, ...]]
     example: ClassVar[Mapping[str, str]]  # credentials that a demo connects with
 
@@ -293,6 +326,15 @@ class Network(Protocol):
 
     async def find_published(self, grant: Grant, draft: Draft) -> Finding:
         """Reads whether the draft is live; repeating it is always safe."""
+
+    async def refresh(self, grant: Grant) -> Grant:
+        """Renews a grant; raises Refused when none will ever come, or Unavailable."""
+
+    async def delete(self, grant: Grant, external_id: str) -> None:
+        """Takes a post back, also one that is gone; raises Refused, Unavailable, Unsupported."""
+
+    async def metrics(self, grant: Grant, external_id: str) -> Metrics | None:
+        """Counts what people did with a post, or answers None when nobody counts."""
 
     async def close(self) -> None:
         """Closes the HTTP client; a later call opens a new one."""

@@ -130,7 +130,7 @@ def _cookie(ctx: Context) -> str:
 async def logout(ctx: Context, input: LogoutInput) -> LogoutPayload:
     """Ends the session of the access token or refresh token; twice is as good as once."""
     session = ctx.viewer.session_id if ctx.signed_in else None
-    if session is None:
+    if session is None and (input.refresh_token or ctx.caller.refresh_cookie):
         token = input.refresh_token or _cookie(ctx)
         session = await ctx.db.value("SELECT session_of_token($1)", digest(token))
     if session is not None:

@@ -92,6 +92,8 @@ async def complete_connection(
         raise IllegalState("This connection has ended; start again")
     profile = await _ask(ctx.services.networks[connection.network], input.credentials)
     async with ctx.transaction() as inside:
+        # Held until commit, so that the brand is not deleted in between.
+        await inside.get(brands.BY_ID, connection.brand_id, "connection", lock=True)
         await rows.finish(inside.db, connection)
         account_id = await accounts.keep(inside.db, ctx.keys, connection, profile)
         await rows.link(inside.db, connection, account_id)
@@ -106,7 +108,7 @@ async def _ask(network: Network, given: object) -> Profile:
     if not isinstance(given, dict):
         raise invalid("credentials", "Must be an object with the fields the network asked for")
     try:
-        return await network.connect({str(k): v for k, v in given.items() if isinstance(v, str)})
+        return await network.connect(given)
     except Refused as refused:
         raise Invalid(
             [Fault(("credentials", name), message) for name, message in refused.faults]

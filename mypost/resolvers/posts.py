@@ -58,7 +58,7 @@ async def update_post(ctx: Context, post: Post, input: UpdatePostInput) -> Post:
     """Changes a post that has not been sent; what is left out stays."""
     given = input.target_account_ids
     post = await _lock(ctx, post, input, [i for g in given or () if (i := ids.parse(g))])
-    if post.stage == "scheduled" or input.scheduled_at is not None:
+    if post.stage in rows.PLANNED or input.scheduled_at is not None:
         ctx.demand(Permission.POSTS_SCHEDULE, post)
     _untouched(post, await rows.targets(ctx.db, ctx.scope(), post.id))
     current = await rows.accounts_of(ctx.db, ctx.scope(), post.id)
@@ -66,7 +66,7 @@ async def update_post(ctx: Context, post: Post, input: UpdatePostInput) -> Post:
     wanted = current if given is None else given
     at = input.scheduled_at.value if input.scheduled_at else None
     chosen = await _check(ctx, post.brand_id, content, wanted, input, at)
-    if input.scheduled_at is None and post.stage == "scheduled" and (unable := _able(chosen)):
+    if input.scheduled_at is None and post.stage in rows.PLANNED and (unable := _able(chosen)):
         raise Invalid(unable)
     await rows.rewrite(ctx.db, post, content)
     if given is not None:
@@ -115,7 +115,8 @@ async def publish_post(ctx: Context, post: Post, input: PostActionInput) -> Post
     post = await _lock(ctx, post, input)
     _untouched(post, await rows.targets(ctx.db, ctx.scope(), post.id))
     await _ready(ctx, post, now := clock.now())
-    await _schedule(ctx, post, now)
+    await rows.schedule(ctx.db, post, now, ctx.viewer.id, "publishing")
+    ctx.after_commit("due")
     return await ctx.get(rows.BY_ID, post.id, "post")
 
 
@@ -123,7 +124,7 @@ async def publish_post(ctx: Context, post: Post, input: PostActionInput) -> Post
 async def cancel_post(ctx: Context, post: Post, input: PostActionInput) -> Post:
     """Takes a scheduled post back to draft; refused once a target has started."""
     post = await _lock(ctx, post, input)
-    if post.stage != "scheduled":
+    if post.stage not in rows.PLANNED:
         raise IllegalState("The post is not scheduled")
     _untouched(post, await rows.targets(ctx.db, ctx.scope(), post.id))
     await rows.unschedule(ctx.db, post)

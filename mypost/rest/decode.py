@@ -26,14 +26,12 @@ from graphql import (
 from strawberry.types.base import StrawberryMaybe
 
 from mypost.errors import Fault, FaultCode, Invalid
-from mypost.operation import UNSTORABLE
+from mypost.operation import TEXT_FAULT, UNSTORABLE, unstorable
 from mypost.rest.selection import DECLARED
 
-MAX_DEPTH = 32
 MAX_INT = 2**31 - 1
 MAX_FAULTS = 100
 INTEGER = re.compile(r"-?[0-9]{1,10}")
-TEXT_FAULT = "Must not contain NUL or half a surrogate pair"
 
 Path = tuple[str, ...]
 
@@ -226,31 +224,11 @@ def _scalar(type_: GraphQLScalarType) -> Reader:
         if wrong is None:
             try:
                 type_.parse_value(value)
-            except GraphQLError as error:
-                wrong = error.message
+            except (GraphQLError, TypeError, ValueError) as error:
+                wrong = str(error)
         return value if wrong is None else faults.add(path, wrong)
 
     return Reader(read, type_.parse_value)
-
-
-def unstorable(value: Any) -> str | None:
-    """Answers why a JSON value cannot be kept, or None; never recurses."""
-    level, depth = [value], 0
-    while level:
-        deeper: list[Any] = []
-        for item in level:
-            if isinstance(item, str) and UNSTORABLE.search(item):
-                return TEXT_FAULT
-            if isinstance(item, float) and not math.isfinite(item):
-                return "Must not contain infinite numbers"
-            if isinstance(item, dict):
-                deeper += [*item, *item.values()]
-            elif isinstance(item, list):
-                deeper += item
-        level, depth = deeper, depth + 1
-        if depth > MAX_DEPTH:
-            return f"Must not be nested deeper than {MAX_DEPTH} levels"
-    return None
 
 
 def _text(value: Any, path: Path, faults: Faults) -> Any:

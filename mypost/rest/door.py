@@ -50,7 +50,7 @@ class Serving:
         ctx: Context | None = None
         binding, request_id = self.endpoint.binding, request_id_of(request)
         try:
-            ctx = await self.make_context(request)
+            ctx = await self._context(request)
             request_id = ctx.caller.request_id
             response = await self._serve(request, ctx)
         except Exception as error:  # noqa: BLE001 - the outermost place: every error gets its envelope
@@ -58,6 +58,15 @@ class Serving:
         if ctx is not None:
             set_cookies(response, ctx)
         return response
+
+    async def _context(self, request: Request) -> Context:
+        try:
+            return await self.make_context(request)
+        except Unauthorized:
+            if not self.endpoint.public:
+                raise
+        # Where nobody need be signed in, an access token that has ended is as good as none.
+        return await self.make_context(_anonymous(request))
 
     async def _serve(self, request: Request, ctx: Context) -> Response:
         endpoint, binding = self.endpoint, self.endpoint.binding
@@ -119,6 +128,11 @@ def routes(schema: GraphQLSchema, documents: Documents, make_context: MakeContex
         paths.setdefault(endpoint.route.path, {})[endpoint.route.method] = serving
     # Sorted, words come before parameters: /posts/bulk is not taken for a post.
     return [Route(BASE + path, Path(paths[path]), name=path) for path in sorted(paths)]
+
+
+def _anonymous(request: Request) -> Request:
+    headers = [each for each in request.scope["headers"] if each[0] != b"authorization"]
+    return Request({**request.scope, "headers": headers})
 
 
 def _not_allowed(request: Request, allow: str) -> Response:

@@ -14,6 +14,7 @@ from mypost.context import Context
 from mypost.errors import FaultCode
 from mypost.models.paging import Page, Slice
 from mypost.models.relations import Relation
+from mypost.operation import unstorable
 from mypost.permissions import Permission
 
 T = TypeVar("T")
@@ -32,17 +33,17 @@ def write_time(value: datetime) -> str:
 def read_time(value: object) -> datetime:
     """Reads RFC 3339 with an offset; refuses anything else."""
     if not isinstance(value, str):
-        raise GraphQLError("A time is a string such as 2026-01-15T14:00:00Z")
+        raise TypeError("A time is a string such as 2026-01-15T14:00:00Z")
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
-        raise GraphQLError("Not a time such as 2026-01-15T14:00:00Z") from None
+        raise ValueError("Not a time such as 2026-01-15T14:00:00Z") from None
     if moment.tzinfo is None or "T" not in value.upper():
-        raise GraphQLError("A time needs a date, a T and an offset: 2026-01-15T14:00:00Z")
+        raise ValueError("A time needs a date, a T and an offset: 2026-01-15T14:00:00Z")
     try:
         return moment.astimezone(UTC)
     except (OverflowError, ValueError):
-        raise GraphQLError("The time is out of range") from None
+        raise ValueError("The time is out of range") from None
 
 
 DATETIME = strawberry.scalar(
@@ -51,12 +52,21 @@ DATETIME = strawberry.scalar(
     serialize=write_time,
     parse_value=read_time,
 )
+
+
+def read_json(value: object) -> object:
+    """Reads what a row can hold; refuses what is nested too deeply to be looked through."""
+    if wrong := unstorable(value):
+        raise GraphQLError(wrong)
+    return value
+
+
 JSON = NewType("JSON", object)
 JSON_SCALAR = strawberry.scalar(
     name="JSON",
     description="Any JSON value.",
     serialize=lambda value: value,
-    parse_value=lambda value: value,
+    parse_value=read_json,
 )
 
 

@@ -155,7 +155,9 @@ class CreatePostInput:
     scheduled_at: datetime | None = None
 
 
-@strawberry.input(description="What to change; what is left out stays, null takes away.")
+@strawberry.input(
+    description="What to change; what is left out stays, `scheduledAt: null` makes a draft."
+)
 class UpdatePostInput:
     """What to change; what is left out stays, `scheduledAt: null` puts it back to draft."""
 

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
@@ -29,7 +29,13 @@ from mypost.networks import (
 
 DISCOVERED = networks.discover()
 SERVED = [key for key, network in DISCOVERED.items() if hasattr(network, "server")]
-GRANT = Grant({"token": "t"})
+# Networks whose own server somebody else wrote: tests/networks/conftest.py starts it.
+OUTSIDE = [
+    pytest.param(key, marks=pytest.mark.network)
+    for key, network in DISCOVERED.items()
+    if not hasattr(network, "server")
+]
+GRANT = Grant({"token": "t", "did": "did:plc:a", "accessJwt": "t", "refreshJwt": "t"})
 _numbers = count()
 
 
@@ -120,9 +126,82 @@ def http(status, body="{}", *headers):
     return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
 
 
-def unused_origin():
+def facing_nobody(key):
+    """Makes a network whose address refuses every connection."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    return networks.configure(key, {f"MYPOST_{key.upper()}_URL": url}, "http://127.0.0.1:9")
+
+
+@pytest.fixture(params=[*SERVED, *OUTSIDE])
+async def held(request, tmp_path):
+    """A network beside its own server, and credentials which that takes."""
+    key = request.param
+    async with AsyncExitStack() as stack:
+        if key in SERVED:
+            server = networks.servers([key], tmp_path)[key]
+            mount = Mount(f"/networks/{key}", app=server)
+            origin = await stack.enter_async_context(running(Starlette(routes=[mount])))
+            network, given = networks.configure(key, {}, origin), credentials(key)
+        else:
+            url, given = request.getfixturevalue(f"{key}_server")
+            network = networks.configure(key, {f"MYPOST_{key.upper()}_URL": url}, "")
+        stack.push_async_callback(network.close)
+        yield network, given
+
+
+async def test_what_is_published_is_found_under_its_key_once(held):
+    network, given = held
+    profile, sent = await network.connect(given), draft("hello everywhere")
+
+    assert await network.find_published(profile.grant, sent) == Absent()
+    answers = await asyncio.gather(*(network.publish(profile.grant, sent) for _ in range(4)))
+    found = await network.find_published(profile.grant, sent)
+
+    assert isinstance(found, Published)
+    assert set(answers) == {found}
+    assert await network.find_published(profile.grant, draft("hello everywhere")) == Absent()
+    assert await network.publish(profile.grant, sent) == found
+
+
+async def test_the_limits_are_the_networks_own(held):
+    network, given = held
+    grant = (await network.connect(given)).grant
+    limit = network.measure("")[0].limit
+
+    assert isinstance(await network.publish(grant, draft("ä" * limit)), Published)
+    assert isinstance(await network.publish(grant, draft("ä" * (limit + 1))), Rejected)
+
+
+async def test_a_grant_the_network_does_not_know_has_expired(held):
+    network, _ = held
+
+    assert isinstance(await network.publish(GRANT, draft()), networks.Expired)
+
+
+async def test_what_a_network_renews_and_deletes(held):
+    network, given = held
+    grant, sent = (await network.connect(given)).grant, draft("short-lived")
+    published = await network.publish(grant, sent)
+
+    if network.renews:
+        assert grant.expires_at is not None
+        renewed = await network.refresh(grant)
+        assert renewed.secrets != grant.secrets
+        assert await network.find_published(renewed, sent) == published
+        with pytest.raises(networks.Refused):
+            await network.refresh(GRANT)
+    else:
+        with pytest.raises(networks.Unsupported):
+            await network.refresh(grant)
+    try:
+        await network.delete(grant, published.external_id)
+        await network.delete(grant, published.external_id)
+    except networks.Unsupported:
+        return
+    assert await network.find_published(grant, sent) == Absent()
+    with pytest.raises(networks.Refused):
+        await network.delete(GRANT, published.external_id)
 
 
 @pytest.mark.parametrize("key", DISCOVERED)
@@ -168,7 +247,7 @@ def test_a_grant_never_shows_its_secrets():
 @pytest.mark.parametrize("key", DISCOVERED)
 @pytest.mark.parametrize("value", ["", "\n", None, 7])
 async def test_bad_credentials_name_every_faulty_field(key, value):
-    network = networks.configure(key, {}, unused_origin())
+    network = facing_nobody(key)
     names = [field.name for field in DISCOVERED[key].fields]
 
     for given in ({}, dict.fromkeys(names, value)):
@@ -272,9 +351,10 @@ async def test_an_expired_grant_says_so(place):
 
 @pytest.mark.parametrize("key", DISCOVERED)
 async def test_a_refused_connection_is_not_sent(key):
-    network = networks.configure(key, {}, unused_origin())
+    network = facing_nobody(key)
 
     assert isinstance(await network.publish(GRANT, draft()), NotSent)
+    assert await network.metrics(GRANT, "x") is None
     assert isinstance(await network.find_published(GRANT, draft()), Unreadable)
     with pytest.raises(networks.Unavailable):
         await network.connect(credentials(key))
@@ -318,6 +398,7 @@ async def test_a_pause_is_a_number_of_seconds(facing, header, seconds):
     assert await network.publish(GRANT, draft()) == RateLimited(seconds)
 
 
+@pytest.mark.parametrize("facing", SERVED, indirect=True)
 async def test_a_refusal_before_acceptance_is_not_sent(facing):
     network = await facing(http(503, "{}", "X-Accepted: no"))
 

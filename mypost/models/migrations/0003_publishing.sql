@@ -69,7 +69,7 @@ ALTER TABLE targets
   ADD CONSTRAINT due_after_pending CHECK (due_at IS NOT NULL OR state IN ('pending', 'cancelled')),
   ADD CONSTRAINT removed_never_sent CHECK (NOT removed OR state = 'pending');
 ALTER TABLE posts
-  ADD CONSTRAINT known_stage CHECK (stage IN ('draft', 'scheduled')),
+  ADD CONSTRAINT known_stage CHECK (stage IN ('draft', 'scheduled', 'publishing')),
   ADD CONSTRAINT known_phase CHECK (phase IN ('draft', 'pending_approval', 'approved', 'rejected', 'scheduled', 'publishing',
     'published', 'partially_published', 'needs_confirmation', 'failed'));
 
@@ -130,10 +130,10 @@ $$;
 
 -- What became of a post, from what became of its targets.
 CREATE FUNCTION post_phase(p posts) RETURNS text LANGUAGE sql STABLE AS $$
-  SELECT CASE WHEN p.stage <> 'scheduled' THEN p.stage ELSE (
+  SELECT CASE WHEN p.stage NOT IN ('scheduled', 'publishing') THEN p.stage ELSE (
     SELECT CASE
       WHEN count(*) = 0 THEN 'draft'
-      WHEN bool_and(state IN ('scheduled', 'claimed') AND attempts = 0) THEN 'scheduled'
+      WHEN bool_and(state IN ('scheduled', 'claimed') AND attempts = 0) THEN p.stage
       WHEN bool_or(state IN ('scheduled', 'claimed', 'sending', 'confirming', 'unknown')) THEN 'publishing'
       WHEN bool_or(state = 'needs_confirmation') THEN 'needs_confirmation'
       WHEN bool_and(state = 'published') THEN 'published'

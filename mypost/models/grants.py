@@ -1,0 +1,98 @@
+"""The dispatcher's doors to the grants of accounts: one lock per account, and a store that checks.
+
+The functions are SQL (migrations/0004_grants.sql).
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+from weakref import WeakValueDictionary
+
+import asyncpg
+
+LOCK_CLASS = 0x6772
+LOOK_AGAIN = 0.05
+
+
+class Stored(NamedTuple):
+    """What an account's row holds of its grant."""
+
+    cipher: bytes | None
+    version: int
+    expires_at: datetime | None
+    status: str
+
+
+class Grants:
+    """Grants over one pool of the role mypost_dispatch.
+
+    All locks of a process are held by one connection, however many accounts renew at once: a
+    session may hold any number, and a lock that blocked would take a connection for every account.
+    """
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool, self._turn = pool, asyncio.Lock()
+        self._keeper: Any = None
+        self._users = 0
+        self._accounts: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def locked(self, account: UUID, patience: float) -> AsyncIterator[None]:
+        """Holds the account's lock over all processes; raises TimeoutError without it in time."""
+        # Within a session an advisory lock is no lock: here a plain one stands before it.
+        mine = self._accounts.setdefault(account, asyncio.Lock())
+        async with asyncio.timeout(patience) as waiting, mine:
+            self._users += 1
+            try:
+                while not await self._ask("pg_try_advisory_lock", account):  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(LOOK_AGAIN)
+                try:
+                    waiting.reschedule(None)
+                    yield
+                finally:
+                    # A connection that is lost has unlocked everything.
+                    with contextlib.suppress(
+                        OSError, asyncpg.PostgresError, asyncpg.InterfaceError
+                    ):
+                        await self._ask("pg_advisory_unlock", account)
+            finally:
+                self._users -= 1
+                async with self._turn:
+                    if self._users == 0:
+                        await self._let_go()
+
+    async def read(self, account: UUID) -> Stored | None:
+        """Reads what is stored now; None when there is no such account."""
+        row = await self._pool.fetchrow("SELECT * FROM dispatch_grant($1)", account)
+        return Stored(*row) if row else None
+
+    async def store(
+        self, account: UUID, version: int, cipher: bytes, expires_at: datetime | None
+    ) -> bool:
+        """Stores a grant in the place of this version; False when that is not the newest."""
+        statement = "SELECT dispatch_store_grant($1, $2, $3, $4)"
+        return bool(await self._pool.fetchval(statement, account, version, cipher, expires_at))
+
+    async def _ask(self, function: str, account: UUID) -> Any:
+        """Calls a lock function on the connection that holds the locks, or on a new one."""
+        async with self._turn:
+            if self._keeper is None or self._keeper.is_closed():
+                await self._let_go()
+                self._keeper = await self._pool.acquire()
+            statement = f"SELECT {function}($1, hashtext($2))"
+            return await self._keeper.fetchval(statement, LOCK_CLASS, str(account))
+
+    async def _let_go(self) -> None:
+        """Returns the connection to the pool, with no lock left on it."""
+        keeper, self._keeper = self._keeper, None
+        if keeper is None:
+            return
+        try:
+            await keeper.execute("SELECT pg_advisory_unlock_all()")
+        except Exception:  # noqa: BLE001 - whatever it is, the locks must not outlive their holders
+            keeper.terminate()
+        await self._pool.release(keeper)
