@@ -63,7 +63,7 @@ outside: $(STAMP) ## run a smoke suite on the system's PostgreSQL, Redis and pgb
 	@{ ls /usr/lib/postgresql/*/bin/initdb && PATH="$$PATH:/usr/sbin" && command -v redis-server && command -v pgbouncer; } >/dev/null 2>&1 || \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -q && DEBIAN_FRONTEND=noninteractive $(OUTSIDE); \
 	else echo "PostgreSQL, Redis or pgbouncer is missing. Run: sudo $(OUTSIDE)"; exit 1; fi
-	@$(BIN)/python -m tests.outside.run $(if $(ID),$(MAKE) figure ID=$(ID))
+	@$(BIN)/python -m tests.outside.run $(if $(ID),make figure ID=$(ID))
 
 .PHONY: figure
 figure: $(STAMP) ## measure one figure: ID=P8; BREAK=1 runs its negative control

@@ -26,7 +26,7 @@ from mypost.models import database
 from mypost.models.lanes import Lanes
 from mypost.settings import Settings
 from mypost.tokens import Passwords
-from tests.client import Api, Person, Socket
+from tests.client import PASSWORD, Api, Person, Socket
 from tests.doors import Door, GraphQLDoor, RestDoor
 
 logs.configure("critical")
@@ -91,6 +91,7 @@ class House:
     owner: asyncpg.Pool
     dispatcher: Dispatcher
     sequencer: Sequencer
+    password_hash: str
 
     @property
     def services(self) -> Any:
@@ -146,7 +147,15 @@ async def house(installation: Settings) -> AsyncIterator[House]:
         sequencer = Sequencer(dispatch, services.nudges.redis, wake)
         dispatcher = Dispatcher(Lanes(dispatch), keys, services.networks, wake)
         async with owner, dispatch:
-            yield House(told, keys, app, owner, dispatcher, sequencer)
+            yield House(
+                told,
+                keys,
+                app,
+                owner,
+                dispatcher,
+                sequencer,
+                await services.passwords.hash(PASSWORD),
+            )
 
 
 @pytest.fixture

@@ -190,13 +190,17 @@ async def test_an_outcome_is_the_systems_in_the_name_of_who_scheduled(
 async def test_the_trail_tells_the_time_of_the_change(moved: House, api: Api) -> None:
     await moved.shift(timedelta(days=400))
     ann = await api.person("Ann")
+    await ann.post()
 
-    for row in await rows(moved, ann.workspace):
+    trail = await rows(moved, ann.workspace)
+    assert trail
+    for row in trail:
         assert row.created_at - await moved.value("SELECT now()") > timedelta(days=399)
 
 
 @pytest.mark.parametrize("table", ["audit_events", "audit_seals"])
 async def test_not_even_the_owner_rewrites_the_trail(house: House, ann: Person, table: str) -> None:
+    await ann.post()
     await house.tell()
     before = await house.digest()
 
@@ -242,7 +246,7 @@ async def test_each_row_is_sealed_upon_the_one_before(house: House, ann: Person)
         ann.workspace,
     )
     written = await rows(house, ann.workspace)
-    assert len(chain) == len(written) >= 6
+    assert len(chain) == len(written) >= 4
     assert [link.number for link in chain] == list(range(1, len(chain) + 1))
     seal = b""
     for link in chain:
@@ -253,6 +257,7 @@ async def test_each_row_is_sealed_upon_the_one_before(house: House, ann: Person)
 
 
 async def test_a_seal_covers_every_column_of_its_row(house: House, ann: Person) -> None:
+    await ann.post()
     columns = await house.owner.fetch(
         "SELECT attname FROM pg_attribute WHERE attrelid = 'audit_events'::regclass"
         " AND attnum > 0 AND NOT attisdropped"

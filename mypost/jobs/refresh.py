@@ -44,7 +44,7 @@ async def renew(
     try:
         return await fresh_grant(grants, keys, network, sending)
     except Refused as refused:
-        log.warning("grant_dead", account=str(sending.account_id), reason=str(refused))
+        log.warning("grant_dead", account_id=str(sending.account_id), reason=str(refused))
         return outcome.expired("The network no longer renews the grant: connect the account again")
     except Unavailable as fault:
         message = f"The grant could not be renewed: {fault}"
@@ -90,11 +90,11 @@ async def _kept(
             ours = await grants.store(account, stored.version, cipher, new.expires_at)
             newest = await grants.read(account)
         except TROUBLE as fault:
-            log.warning("grant_waits", account=str(account), reason=type(fault).__name__)
+            log.warning("grant_waits", account_id=str(account), reason=type(fault).__name__)
             await asyncio.sleep(pause)
             pause = min(LONGEST_PAUSE, pause * 2)
             continue
-        log.info("grant_renewed" if ours else "grant_overtaken", account=str(account))
+        log.info("grant_renewed" if ours else "grant_overtaken", account_id=str(account))
         if newest is None or newest.cipher is None:
             raise Refused([("account", "holds no grant")])
         return _with(sending, newest)

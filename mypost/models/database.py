@@ -112,12 +112,15 @@ async def connect(url: str, size: int = 10, *, pooled: bool = False) -> AsyncIte
 
 
 async def pool(url: str, role: str, size: int = 4) -> asyncpg.Pool:
-    """Opens a plain pool under one of the database roles."""
+    """Opens a plain pool under one of the database roles; raises OSError until the role exists."""
     login = _login(url, role)
     login["server_settings"]["jit"] = "off"
-    return await asyncpg.create_pool(
-        **login, min_size=1, max_size=size, init=_codecs, reset=_keep, record_class=Row
-    )
+    try:
+        return await asyncpg.create_pool(
+            **login, min_size=1, max_size=size, init=_codecs, reset=_keep, record_class=Row
+        )
+    except asyncpg.InvalidParameterValueError as error:
+        raise OSError(str(error)) from None
 
 
 async def migrated(url: str, size: int) -> asyncpg.Pool:
