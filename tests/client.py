@@ -25,7 +25,8 @@ ROLES = [
 ]
 # What registering and making a brand write, in one statement.
 HOME = """
-WITH w AS (INSERT INTO workspaces (id, name, slug) VALUES ($1::uuid, $2, 'ws-' || $1::uuid::text) RETURNING id),
+WITH w AS (INSERT INTO workspaces (id, name, slug)
+  VALUES ($1::uuid, $2, 'ws-' || $1::uuid::text) RETURNING id),
 r AS (INSERT INTO roles (id, workspace_id, name, permissions, system, own_posts_only)
   SELECT mypost_id(4), $1::uuid, x ->> 'name',
          ARRAY(SELECT jsonb_array_elements_text(x -> 'permissions')), true, (x ->> 'own')::boolean
