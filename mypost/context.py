@@ -130,7 +130,7 @@ class Context:
     async def _look_again(self) -> bool:
         """Reads the memberships afresh: a cache may refuse nobody who has just joined."""
         known = self.viewer
-        found = await self.services.sessions.holder(known.session_id, fresh=True)
+        found = await self.services.sessions.holder(known.session_id, fresh=True, db=self.db)
         if found is None or found.memberships.keys() == known.memberships.keys():
             return False
         self._viewer = found

@@ -23,7 +23,7 @@ from urllib.parse import quote, urlsplit
 
 import redis
 
-from mypost.models import roles
+from mypost import preparation
 from mypost.settings import credentials
 
 SYSTEM_USER = "embedded_postgres"
@@ -55,12 +55,12 @@ VALKEY = {
     "save": "",
     "appendfsync": "everysec",
 }
-PREPARE = rf"""{roles.creation("LOGIN ", owner="CREATEROLE")} \gexec
+PREPARE = rf"""{preparation.creation("LOGIN ", owner="CREATEROLE")} \gexec
 GRANT mypost_app, mypost_dispatch TO mypost_owner;
 SELECT format('CREATE DATABASE %I OWNER mypost_owner TEMPLATE %I', :'name', :'template')
 WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'name') \gexec
 \connect :"name"
-{roles.OWNERSHIP} \gexec"""
+{preparation.OWNERSHIP} \gexec"""
 
 
 class Busy(Exception):

@@ -154,12 +154,17 @@ class Sessions:
             raise Unauthorized("The session has ended")
         return found
 
-    async def holder(self, session_id: UUID, *, fresh: bool = False) -> Viewer | None:
-        """Answers who holds a session, from a cache of at most 5 s."""
+    async def holder(
+        self, session_id: UUID, *, fresh: bool = False, db: Db | None = None
+    ) -> Viewer | None:
+        """Answers who holds a session, from a cache of at most 5 s.
+
+        A transaction passes its own `db`: waiting for a second connection could wait for ever.
+        """
         at, known = self._viewers.get(session_id, (0.0, None))
         if not fresh and time.monotonic() - at < VIEWER_CACHE_S:
             return known
-        record = await self.pool.fetchrow("SELECT * FROM session_viewer($1)", session_id)
+        record = await (db or Db(self.pool)).record("SELECT * FROM session_viewer($1)", session_id)
         found = None if record is None else viewer.build(session_id, record)
         _remember(self._viewers, session_id, (time.monotonic(), found))
         return found

@@ -29,7 +29,17 @@ LAYERS = [
     ("models",),
     ("networks",),
     ("spelling",),
-    ("events", "crypto", "errors", "ids", "permissions", "settings", "logs", "clock"),
+    (
+        "events",
+        "crypto",
+        "errors",
+        "ids",
+        "permissions",
+        "preparation",
+        "settings",
+        "logs",
+        "clock",
+    ),
     ("engine",),
 ]
 # `jobs` stands beside `rest`: these it must not know, whatever the order says.

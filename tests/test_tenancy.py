@@ -1,5 +1,7 @@
 """Two walls between tenants: the gate, and row security under a role that cannot bypass it."""
 
+import asyncio
+
 import asyncpg
 import pytest
 
@@ -170,3 +172,15 @@ async def test_a_node_of_another_tenant_is_null(api: Api, ann: Person, eve: Pers
     said = await ann.gql("query($ids: [ID!]!) { nodes(ids: $ids) { id __typename } }", ids=wanted)
 
     assert said["data"]["nodes"] == [None] * 5 + [{"id": ann.brand, "__typename": "Brand"}]
+
+
+async def test_a_crowd_at_a_missing_object_drains_no_pool(ann: Person, eve: Person) -> None:
+    """More at once than the pool has connections: none may wait for a second one."""
+    post = (await eve.post())["id"]
+
+    async with asyncio.timeout(20):
+        answers = await asyncio.gather(
+            *(ann.rest("POST", f"/posts/{post}/publish") for _ in range(30))
+        )
+
+    assert {answer.status_code for answer in answers} == {404}

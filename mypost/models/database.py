@@ -12,7 +12,7 @@ from tortoise.connection import get_connection
 from tortoise.migrations.api.migrate import migrate as run_migrations
 from tortoise.transactions import in_transaction
 
-from mypost.models import roles
+from mypost import preparation
 from mypost.models.base import Row
 from mypost.settings import BadSettings, credentials
 
@@ -150,7 +150,7 @@ async def migrate(owner_url: str) -> None:
         raise BadSettings(f"PostgreSQL refuses DATABASE_URL: {error}") from None
     try:
         await lock.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
-        await roles.prepare(lock)
+        await preparation.prepare(lock)
         await run_migrations(config=_config(owner_url, "mypost_owner", minsize=1, maxsize=2))
     finally:
         await lock.close()
