@@ -168,26 +168,24 @@ def build(settings: Settings, keys: Keys, *, passwords: Passwords | None = None)
         *door.routes(core, documents, make),
         *(Mount(f"/networks/{key}", app=server) for key, server in servers.items()),
     ]
-    cors = Middleware(
-        CORSMiddleware,
-        allow_origins=settings.allowed_origins,
-        allow_methods=["GET", "POST", "PATCH", "DELETE", "PUT"],
-        allow_headers=[
-            "authorization",
-            "content-type",
-            "if-match",
-            "idempotency-key",
-            "x-requested-with",
-        ],
-        expose_headers=["etag", "location", "x-request-id", "retry-after"],
-        allow_credentials=True,
-    )
     handlers: Any = {ApiError: refuse, 404: door.not_found, 405: door.method_not_allowed}
     return Starlette(
         routes=routes,
-        middleware=[Middleware(RequestIds), cors],
+        middleware=[Middleware(RequestIds), _cors(settings)],
         exception_handlers=handlers,
         lifespan=lifespan,
+    )
+
+
+def _cors(settings: Settings) -> Middleware:
+    """Lets the pages of allowed origins call, with the headers the doors read and tell."""
+    return Middleware(
+        CORSMiddleware,
+        allow_origins=settings.allowed_origins,
+        allow_methods=["GET", "POST", "PATCH", "DELETE", "PUT"],
+        allow_headers=["authorization", "content-type", "if-match", "x-requested-with"],
+        expose_headers=["etag", "location", "x-request-id", "retry-after"],
+        allow_credentials=True,
     )
 
 

@@ -13,6 +13,7 @@ from graphql import (
     GraphQLNamedType,
     GraphQLObjectType,
     GraphQLSchema,
+    InlineFragmentNode,
     IntValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
@@ -53,10 +54,10 @@ class _Scale:
                 fragment = self.fragments[node.name.value]
                 condition = self.schema.get_type(fragment.type_condition.name.value)
                 self.visit(fragment.selection_set, condition, times)
-            else:
-                named = node.type_condition  # type: ignore[attr-defined]
+            elif isinstance(node, InlineFragmentNode):
+                named = node.type_condition
                 inner = self.schema.get_type(named.name.value) if named else on
-                self.visit(node.selection_set, inner, times)  # type: ignore[attr-defined]
+                self.visit(node.selection_set, inner, times)
 
     def _field(self, node: FieldNode, on: GraphQLNamedType | None, times: int) -> None:
         if node.selection_set is None:

@@ -72,6 +72,20 @@ def seal_grant(keys: Keys, workspace_id: UUID, account_id: UUID, grant: Grant) -
     return keys.encrypt(plain, workspace_id, account_id, GRANT_COLUMN)
 
 
+ADD = (
+    "INSERT INTO accounts (id, workspace_id, brand_id, network, external_id, handle, name,"
+    " profile_image_url, scopes, grant_cipher, token_expires_at)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+    " ON CONFLICT (workspace_id, network, external_id) DO NOTHING"
+)
+RENEW = (
+    "UPDATE accounts SET handle = $2, name = $3, profile_image_url = $4, scopes = $5,"
+    " grant_cipher = $6, grant_version = grant_version + 1, token_expires_at = $7,"
+    " brand_id = $8, status = 'active', last_error = NULL, updated_at = mypost_now()"
+    " WHERE id = $1"
+)
+
+
 async def keep(db: Db, keys: Keys, connection: Connection, profile: Profile) -> UUID:
     """Stores what a network told of an account: a new row, or the row that account had before.
 
@@ -90,8 +104,23 @@ async def keep(db: Db, keys: Keys, connection: Connection, profile: Profile) -> 
         raise invalid("credentials", "These belong to another account than the one to reconnect")
     if row is not None and row.brand_id != connection.brand_id and row.deleted_at is None:
         raise invalid("credentials", "Another brand of this workspace has this account")
-    id = row.id if row else ids.new(ids.Tag.ACCOUNT)
-    facts = (
+    if row is None:
+        return await _add(db, keys, connection, profile)
+    await db.value("SELECT lock_account($1)", row.id)
+    await db.run(RENEW, row.id, *_facts(keys, connection, row.id, profile), connection.brand_id)
+    return UUID(str(row.id))
+
+
+async def _add(db: Db, keys: Keys, connection: Connection, profile: Profile) -> UUID:
+    id = ids.new(ids.Tag.ACCOUNT)
+    named = (connection.workspace_id, connection.brand_id, connection.network, profile.external_id)
+    if not await db.run(ADD, id, *named, *_facts(keys, connection, id, profile)):
+        raise IllegalState("Somebody else is connecting this account; try again")
+    return id
+
+
+def _facts(keys: Keys, connection: Connection, id: UUID, profile: Profile) -> tuple[object, ...]:
+    return (
         profile.handle,
         profile.name,
         profile.profile_image_url,
@@ -99,33 +128,6 @@ async def keep(db: Db, keys: Keys, connection: Connection, profile: Profile) -> 
         seal_grant(keys, connection.workspace_id, id, profile.grant),
         profile.token_expires_at,
     )
-    if row is None:
-        inserted = await db.run(
-            "INSERT INTO accounts (id, workspace_id, brand_id, network, external_id, handle, name,"
-            " profile_image_url, scopes, grant_cipher, token_expires_at)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
-            " ON CONFLICT (workspace_id, network, external_id) DO NOTHING",
-            id,
-            connection.workspace_id,
-            connection.brand_id,
-            connection.network,
-            profile.external_id,
-            *facts,
-        )
-        if not inserted:
-            raise IllegalState("Somebody else is connecting this account; try again")
-    else:
-        await db.value("SELECT lock_account($1)", id)
-        await db.run(
-            "UPDATE accounts SET handle = $2, name = $3, profile_image_url = $4, scopes = $5,"
-            " grant_cipher = $6, grant_version = grant_version + 1, token_expires_at = $7,"
-            " brand_id = $8, status = 'active', last_error = NULL, updated_at = mypost_now()"
-            " WHERE id = $1",
-            id,
-            *facts,
-            connection.brand_id,
-        )
-    return id
 
 
 async def let_go(db: Db, account_id: UUID) -> None:

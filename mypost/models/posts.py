@@ -193,43 +193,35 @@ async def targets(db: Db, scope: list[UUID], post_id: UUID) -> list[Target]:
     return await db.rows(Target, TARGETS.sql, scope, [post_id])
 
 
+PLACE = (
+    "UPDATE targets SET position = $3 WHERE post_id = $1 AND account_id = $2"
+    " AND NOT removed AND state <> 'cancelled'"
+)
+JOIN = (
+    "INSERT INTO targets (id, workspace_id, post_id, account_id, position, dispatch_key)"
+    " VALUES ($1, $2, $3, $4, $5, $6)"
+)
+QUEUE = (
+    "UPDATE targets SET state = 'scheduled', due_at = $2 WHERE post_id = $1"
+    " AND NOT removed AND state = 'pending'"
+)
+LEAVE = (
+    "UPDATE targets SET removed = true, state = 'pending', due_at = NULL, fence = fence + 1,"
+    " lease_owner = NULL, lease_until = NULL"
+    " WHERE post_id = $1 AND NOT removed AND state = ANY ($2) AND account_id <> ALL ($3)"
+)
+
+
 async def aim(db: Db, post: Post, account_ids: list[UUID]) -> None:
     """Makes the post go to exactly these accounts, in this order; nothing of it may be sent yet."""
     for position, account in enumerate(account_ids):
-        moved = await db.run(
-            "UPDATE targets SET position = $3 WHERE post_id = $1 AND account_id = $2"
-            " AND NOT removed AND state <> 'cancelled'",
-            post.id,
-            account,
-            position,
-        )
-        if not moved:
-            await db.run(
-                "INSERT INTO targets (id, workspace_id, post_id, account_id, position,"
-                " dispatch_key) VALUES ($1, $2, $3, $4, $5, $6)",
-                ids.new(ids.Tag.TARGET),
-                post.workspace_id,
-                post.id,
-                account,
-                position,
-                uuid4(),
-            )
+        if not await db.run(PLACE, post.id, account, position):
+            target, key = ids.new(ids.Tag.TARGET), uuid4()
+            await db.run(JOIN, target, post.workspace_id, post.id, account, position, key)
     if post.stage in PLANNED:
         # Who joins does so before others leave: a post without a queue would look cancelled.
-        await db.run(
-            "UPDATE targets SET state = 'scheduled', due_at = $2 WHERE post_id = $1"
-            " AND NOT removed AND state = 'pending'",
-            post.id,
-            post.scheduled_at,
-        )
-    await db.run(
-        "UPDATE targets SET removed = true, state = 'pending', due_at = NULL, fence = fence + 1,"
-        " lease_owner = NULL, lease_until = NULL"
-        " WHERE post_id = $1 AND NOT removed AND state = ANY ($2) AND account_id <> ALL ($3)",
-        post.id,
-        list(MOVABLE),
-        account_ids,
-    )
+        await db.run(QUEUE, post.id, post.scheduled_at)
+    await db.run(LEAVE, post.id, list(MOVABLE), account_ids)
 
 
 async def schedule(db: Db, post: Post, at: datetime, by: UUID, stage: str = "scheduled") -> None:
