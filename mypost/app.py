@@ -21,7 +21,7 @@ from mypost.crypto import Keys
 from mypost.engine.documents import Documents
 from mypost.engine.http import Endpoint
 from mypost.engine.websocket import Refused, Sockets
-from mypost.errors import STATUS, ApiError, Unauthorized
+from mypost.errors import STATUS, ApiError, Code, Unauthorized
 from mypost.feed import Feed
 from mypost.middleware import RequestIds, request_id_of
 from mypost.models import database
@@ -67,13 +67,20 @@ def bearer(value: str | None) -> str | None:
 
 
 def context_maker(held: Held) -> Callable[[Request], Awaitable[Context]]:
-    """Makes the context of an HTTP request; raises Unauthorized when its token does not hold."""
+    """Makes the context of an HTTP request; a token that does not hold is as good as none.
+
+    Who must be signed in hears why he is not, when his operation asks for him.
+    """
 
     async def make(request: Request) -> Context:
         services = held.services
-        token = bearer(request.headers.get("authorization"))
-        viewer = await services.sessions.viewer(token) if token else None
-        return Context(services, caller_of(request, services.settings), viewer)
+        caller, viewer, refused = caller_of(request, services.settings), None, None
+        try:
+            token = bearer(request.headers.get("authorization"))
+            viewer = await services.sessions.viewer(token) if token else None
+        except Unauthorized as error:
+            refused = error
+        return Context(services, caller, viewer, refused=refused)
 
     return make
 
@@ -122,6 +129,13 @@ def connector(held: Held) -> Callable[[WebSocket, dict[str, Any]], Awaitable[Sub
     return connect
 
 
+def finish(response: Response, ctx: Context) -> None:
+    """Gives a GraphQL answer its cookies, and 401 when a token that does not hold was to blame."""
+    set_cookies(response, ctx)
+    if ctx.turned_away:
+        response.status_code = STATUS[Code.UNAUTHORIZED]
+
+
 def told(error: GraphQLError, where: Any) -> dict[str, Any]:
     """Spells a GraphQL error with the request's id."""
     request_id = (
@@ -147,7 +161,7 @@ def build(settings: Settings, keys: Keys, *, passwords: Passwords | None = None)
     make = context_maker(held)
     origins = frozenset({*settings.allowed_origins, settings.origin})
     sockets = Sockets(core, documents, connector(held), told, origins)
-    endpoint = Endpoint(core, documents, make, told, set_cookies)
+    endpoint = Endpoint(core, documents, make, told, finish)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

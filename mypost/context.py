@@ -63,10 +63,13 @@ class Context:
         caller: Caller,
         viewer: Viewer | None,
         connection: asyncpg.Connection | None = None,
+        refused: Unauthorized | None = None,
     ) -> None:
         self.services = services
         self.caller = caller
         self._viewer = viewer
+        self._refused = refused
+        self.turned_away = False
         self.db = Db(services.pool, connection)
         self.effects: list[tuple[str, tuple[Any, ...]]] = []
         self._loaders: dict[Relation[Any], DataLoader[UUID, Any]] = {}
@@ -84,9 +87,10 @@ class Context:
 
     @property
     def viewer(self) -> Viewer:
-        """The caller; raises Unauthorized when nobody is signed in."""
+        """The caller; raises Unauthorized, with what was wrong with his token if he sent one."""
         if self._viewer is None:
-            raise Unauthorized
+            self.turned_away = self._refused is not None
+            raise self._refused or Unauthorized()
         return self._viewer
 
     def scope(self, permission: Permission | None = None) -> list[UUID]:

@@ -1,6 +1,7 @@
 """Two walls between tenants: the gate, and row security under a role that cannot bypass it."""
 
 import asyncio
+from datetime import timedelta
 
 import asyncpg
 import pytest
@@ -184,3 +185,16 @@ async def test_a_crowd_at_a_missing_object_drains_no_pool(ann: Person, eve: Pers
         )
 
     assert {answer.status_code for answer in answers} == {404}
+
+
+async def test_a_token_that_has_ended_keeps_nobody_from_renewing_it(
+    moved: House, door: Door, ann: Person
+) -> None:
+    await moved.shift(timedelta(seconds=1000))
+
+    refused = await door.call(ann, "brand", id=ann.brand)
+    renewed = await door.call(ann, "refresh", refreshToken=ann.refresh_token)
+
+    assert refused.code == "UNAUTHORIZED"
+    ann.token = renewed.ok["accessToken"]
+    assert (await door.call(ann, "brand", id=ann.brand)).ok["id"] == ann.brand

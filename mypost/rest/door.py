@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from mypost.context import Context
 from mypost.engine.documents import Documents, Prepared
 from mypost.engine.execute import execute
-from mypost.errors import Code, NotFound, Unauthorized
+from mypost.errors import Code, NotFound
 from mypost.rest.body import read_body
 from mypost.rest.codec import ENDPOINTS, Endpoint
 from mypost.rest.cookies import set_cookies
@@ -50,7 +50,7 @@ class Serving:
         ctx: Context | None = None
         binding, request_id = self.endpoint.binding, request_id_of(request)
         try:
-            ctx = await self._context(request)
+            ctx = await self.make_context(request)
             request_id = ctx.caller.request_id
             response = await self._serve(request, ctx)
         except Exception as error:  # noqa: BLE001 - the outermost place: every error gets its envelope
@@ -59,19 +59,10 @@ class Serving:
             set_cookies(response, ctx)
         return response
 
-    async def _context(self, request: Request) -> Context:
-        try:
-            return await self.make_context(request)
-        except Unauthorized:
-            if not self.endpoint.public:
-                raise
-        # Where nobody need be signed in, an access token that has ended is as good as none.
-        return await self.make_context(_anonymous(request))
-
     async def _serve(self, request: Request, ctx: Context) -> Response:
         endpoint, binding = self.endpoint, self.endpoint.binding
-        if not endpoint.public and not ctx.signed_in:
-            raise Unauthorized
+        if not endpoint.public:
+            ctx.viewer  # noqa: B018 - raises when nobody is signed in
         binding.find(request.path_params)
         variables = binding.bind(
             request.path_params,
@@ -128,11 +119,6 @@ def routes(schema: GraphQLSchema, documents: Documents, make_context: MakeContex
         paths.setdefault(endpoint.route.path, {})[endpoint.route.method] = serving
     # Sorted, words come before parameters: /posts/bulk is not taken for a post.
     return [Route(BASE + path, Path(paths[path]), name=path) for path in sorted(paths)]
-
-
-def _anonymous(request: Request) -> Request:
-    headers = [each for each in request.scope["headers"] if each[0] != b"authorization"]
-    return Request({**request.scope, "headers": headers})
 
 
 def _not_allowed(request: Request, allow: str) -> Response:

@@ -7,7 +7,7 @@ import pytest
 from graphql import ExecutionResult, GraphQLError
 from starlette.applications import Starlette
 
-from mypost.context import Caller
+from mypost.context import Caller, Context
 from mypost.engine.documents import Documents
 from mypost.errors import Forbidden, Unauthorized
 from mypost.rest import door
@@ -33,12 +33,11 @@ class Engine:
         return ExecutionResult(self.data, self.errors)
 
     async def context(self, request):
-        if request.headers.get("authorization") == "Bearer bad":
-            raise Unauthorized("The token does not hold")
-        services = SimpleNamespace(settings=SimpleNamespace(cookie_secure=True))
-        return SimpleNamespace(
-            caller=Caller("req_test"), signed_in=self.signed_in, services=services
-        )
+        bad = request.headers.get("authorization") == "Bearer bad"
+        services = SimpleNamespace(settings=SimpleNamespace(cookie_secure=True), pool=None)
+        viewer = object() if self.signed_in and not bad else None
+        refused = Unauthorized("The token does not hold") if bad else None
+        return Context(services, Caller("req_test"), viewer, refused=refused)
 
 
 @pytest.fixture
