@@ -18,6 +18,8 @@ from mypost.settings import BadSettings, credentials
 
 APP = "mypost"
 APP_ROLE = "mypost_app"
+# What the last migration that the worker needs has made.
+NEWEST_FUNCTION = "dispatch_store_grant"
 MIGRATION_LOCK = 0x6D79706F7374
 
 
@@ -126,7 +128,7 @@ async def pool(url: str, role: str, size: int = 4) -> asyncpg.Pool:
 async def migrated(url: str, size: int) -> asyncpg.Pool:
     """Opens the dispatcher's pool once its functions exist; raises OSError until they do."""
     opened = await pool(url, "mypost_dispatch", size)
-    if await opened.fetchval("SELECT to_regprocedure('dispatch_wait()') IS NULL"):
+    if await opened.fetchval("SELECT to_regproc($1) IS NULL", NEWEST_FUNCTION):
         await opened.close()
         raise OSError("the schema is not there yet")
     return opened

@@ -133,8 +133,8 @@ class Bluesky(networks.Client, networks.Network):
         body = {"identifier": identifier, "password": credentials["app_password"]}
         response, given = await self._ask("com.atproto.server.createSession", json=body)
         if response.status_code in {400, 401}:
-            name = "identifier" if response.status_code == 400 else "app_password"  # noqa: PLR2004
-            raise networks.Refused([(name, f"was refused: {_said(response, given)}")])
+            named = {400: "identifier", 401: "app_password"}[response.status_code]
+            raise networks.Refused([(named, f"was refused: {_said(response, given)}")])
         grant = _session(response, given)
         did, handle = grant.secrets["did"], str(given.get("handle") or grant.secrets["did"])
         return networks.Profile(did, handle, handle, None, (), grant, grant.expires_at)
@@ -156,9 +156,10 @@ class Bluesky(networks.Client, networks.Network):
         The same record again changes nothing; mentions are resolved before it is sent.
         """
         created = draft.created_at.astimezone(UTC).isoformat(timespec="milliseconds")
-        record = {"$type": _POSTS, "text": draft.text, "createdAt": created.replace("+00:00", "Z")}
+        created = created.replace("+00:00", "Z")
+        record: dict[str, Any] = {"$type": _POSTS, "text": draft.text, "createdAt": created}
         if marked := facets(draft.text, await self._resolved(draft.text)):
-            record["facets"] = marked  # type: ignore[assignment]
+            record["facets"] = marked
         body = {**self._place(grant, record_key(draft)), "record": record}
         try:
             response = await self.send("POST", "/xrpc/com.atproto.repo.putRecord", grant, json=body)
