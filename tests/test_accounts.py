@@ -368,3 +368,18 @@ async def test_a_token_is_seen_nowhere(
         sql = f"SELECT count(*) FROM {table.relname} t WHERE t::text LIKE ANY ($1)"
         found = await house.value(sql, [f"%{token}%", f"%{token.encode().hex()}%"])
         assert found == 0, table.relname
+
+
+async def test_a_post_that_waits_for_a_reconnect_can_be_edited(
+    house: House, door: Door, ann: Person
+) -> None:
+    account = await ann.account()
+    post = await ann.post(account, scheduledAt="2031-01-01T00:00:00Z")
+    broken = "UPDATE accounts SET status = 'needs_reauth' WHERE id = $1"
+    await house.owner.execute(broken, account)
+
+    edited = (await door.call(ann, "update_post", id=post["id"], content="Better")).ok
+    again = await door.call(ann, "update_post", id=post["id"], targetAccountIds=[account])
+
+    assert (edited["content"], edited["phase"]) == ("Better", "scheduled")
+    assert again.paths == {"targetAccountIds.0"}

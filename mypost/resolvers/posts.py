@@ -66,7 +66,8 @@ async def update_post(ctx: Context, post: Post, input: UpdatePostInput) -> Post:
     wanted = current if given is None else given
     at = input.scheduled_at.value if input.scheduled_at else None
     chosen = await _check(ctx, post.brand_id, content, wanted, input, at)
-    if input.scheduled_at is None and post.stage in rows.PLANNED and (unable := _able(chosen)):
+    stays = input.scheduled_at is None and post.stage in rows.PLANNED
+    if stays and given is not None and (unable := _able(chosen)):
         raise Invalid(unable)
     await rows.rewrite(ctx.db, post, content)
     if given is not None:
