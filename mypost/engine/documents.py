@@ -5,7 +5,7 @@ The cache is keyed by the text itself: hashing a syntax tree costs more than a s
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from graphql import (
     DocumentNode,
@@ -19,7 +19,11 @@ from graphql import (
     parse,
     validate,
 )
+from graphql.execution.values import VariableValues
 
+from mypost.engine.compiled import Compiled
+from mypost.engine.compiling import MANY_VALUES, Compiler
+from mypost.engine.plan import Plan
 from mypost.engine.weight import weigh
 
 MAX_TOKENS = 2000
@@ -33,13 +37,29 @@ MAX_CACHED_BYTES = 8 * 1024 * 1024
 MAX_ERRORS = 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Prepared:
     """A document ready to run, or the reasons why it cannot."""
 
     text: str
     document: DocumentNode | None
     errors: list[GraphQLError]
+    compiler: Compiler
+    rows: int = 0  # how many rows it could ask for
+    sights: int = 0
+    _compiled: dict[int, Compiled | None] = field(default_factory=dict)
+
+    def plan(self, operation: OperationDefinitionNode, values: VariableValues) -> Plan | None:
+        """Answers the plan of one operation; None when graphql-core is to run it."""
+        assert self.document is not None  # noqa: S101 - the operation is from it
+        key = id(operation)
+        if key not in self._compiled:
+            self._compiled[key] = self.compiler.compiled(self.document, operation)
+        compiled = self._compiled[key]
+        if compiled is None:
+            return None
+        worth = self.sights > 1 or self.rows >= MANY_VALUES
+        return self.compiler.plan(compiled, values, worth=worth)
 
     def operation(self, name: str | None) -> OperationDefinitionNode:
         """Chooses the operation to run (GraphQL §6.1); raises GraphQLError."""
@@ -58,8 +78,9 @@ class Prepared:
 class Documents:
     """Parses, limits and validates documents, remembering the outcome by text."""
 
-    def __init__(self, schema: GraphQLSchema) -> None:
+    def __init__(self, schema: GraphQLSchema, *, compiles: bool = True) -> None:
         self.schema = schema
+        self.compiler = Compiler(schema, enabled=compiles)
         self._cache: OrderedDict[str, Prepared] = OrderedDict()
         self._bytes = 0
 
@@ -68,8 +89,12 @@ class Documents:
         known = self._cache.get(text)
         if known is not None:
             self._cache.move_to_end(text)
+            self.compiler.counts.hits += 1
+            known.sights += 1
             return known
+        self.compiler.counts.misses += 1
         prepared = self._prepare(text)
+        prepared.sights = 1
         self._remember(prepared)
         return prepared
 
@@ -85,13 +110,13 @@ class Documents:
             document = parse(text, max_tokens=MAX_TOKENS)
             check_limits(document)
             errors = validate(self.schema, document, None, MAX_ERRORS, hide_suggestions=True)
-            if not errors:
-                weigh(self.schema, document)
+            rows = 0 if errors else weigh(self.schema, document)
         except GraphQLError as error:
-            return Prepared(text, None, [error])
+            return Prepared(text, None, [error], self.compiler)
         except RecursionError:
-            return Prepared(text, None, [GraphQLError("The document is nested too deeply")])
-        return Prepared(text, None if errors else document, errors)
+            deep = GraphQLError("The document is nested too deeply")
+            return Prepared(text, None, [deep], self.compiler)
+        return Prepared(text, None if errors else document, errors, self.compiler, rows)
 
 
 def check_limits(document: DocumentNode) -> None:

@@ -1,9 +1,10 @@
-"""Runs prepared documents. For now by graphql-core; what compiles will run compiled."""
+"""Runs prepared documents: by their plan where there is one, else by graphql-core."""
 
 from collections.abc import AsyncIterator, Callable
 from inspect import isawaitable
 from typing import Any
 
+import structlog
 from graphql import (
     ExecutionResult,
     Executor,
@@ -14,9 +15,14 @@ from graphql import (
     create_source_event_stream,
     execute_subscription_event,
 )
-from graphql import execute as run
+from graphql import execute as interpret
 
+from mypost.engine.compiled import coerce
 from mypost.engine.documents import Prepared
+from mypost.engine.run import Run
+
+log = structlog.get_logger()
+Variables = dict[str, Any] | None
 
 
 def _chosen(prepared: Prepared, name: str | None) -> OperationDefinitionNode | ExecutionResult:
@@ -31,7 +37,7 @@ def _chosen(prepared: Prepared, name: str | None) -> OperationDefinitionNode | E
 async def execute(
     schema: GraphQLSchema,
     prepared: Prepared,
-    variables: dict[str, Any] | None,
+    variables: Variables,
     context: object,
     operation_name: str | None = None,
 ) -> ExecutionResult:
@@ -41,8 +47,33 @@ async def execute(
         return operation
     if operation.operation is OperationType.SUBSCRIPTION:
         return ExecutionResult(None, [GraphQLError("Subscriptions need a WebSocket")])
-    assert prepared.document is not None  # noqa: S101 - chosen from it
-    result = run(
+    values = coerce(schema, operation, variables)
+    if isinstance(values, list):
+        return ExecutionResult(None, values)
+    counts, plan = prepared.compiler.counts, prepared.plan(operation, values)
+    if plan is not None:
+        counts.compiled += 1
+        try:
+            return await Run(plan, values, context, None).answer()
+        except Exception as error:
+            # What a mutation has done it must not do again.
+            if operation.operation is OperationType.MUTATION:
+                raise
+            counts.given_up += 1
+            log.exception("engine.given_up", error=type(error).__name__)
+    counts.interpreted += 1
+    return await _interpreted(schema, prepared, variables, context, operation_name)
+
+
+async def _interpreted(
+    schema: GraphQLSchema,
+    prepared: Prepared,
+    variables: Variables,
+    context: object,
+    operation_name: str | None,
+) -> ExecutionResult:
+    assert prepared.document is not None  # noqa: S101 - looked at before
+    result = interpret(
         schema,
         prepared.document,
         context_value=context,
@@ -56,7 +87,7 @@ async def execute(
 async def subscribe(
     schema: GraphQLSchema,
     prepared: Prepared,
-    variables: dict[str, Any] | None,
+    variables: Variables,
     context: object,
     fresh: Callable[[], object],
     operation_name: str | None = None,
@@ -73,9 +104,8 @@ async def subscribe(
         yield await execute(schema, prepared, variables, context, operation_name)
         return
     assert prepared.document is not None  # noqa: S101 - chosen from it
-    asked = (variables, operation_name)
     executor = Executor.build(
-        schema, prepared.document, None, context, *asked, hide_suggestions=True
+        schema, prepared.document, None, context, variables, operation_name, hide_suggestions=True
     )
     if isinstance(executor, list):
         yield ExecutionResult(None, executor)
@@ -87,11 +117,29 @@ async def subscribe(
         return
     try:
         async for event in stream:
-            once = Executor.build(schema, prepared.document, event, fresh(), *asked)
-            assert isinstance(once, Executor)  # noqa: S101 - the same variables held before
-            result = execute_subscription_event(once)
-            yield await result if isawaitable(result) else result
+            yield await _event(prepared, operation, executor, event, fresh())
     except Exception as error:  # noqa: BLE001 - the gate of a subscription speaks at its first event
         yield ExecutionResult(None, [GraphQLError(str(error), path=[], original_error=error)])
     finally:
         await stream.aclose()  # type: ignore[attr-defined]
+
+
+async def _event(
+    prepared: Prepared,
+    operation: OperationDefinitionNode,
+    executor: Executor[Any],
+    event: object,
+    context: object,
+) -> ExecutionResult:
+    """Executes one event of a subscription; a stream comes back, so it is worth a plan."""
+    prepared.sights += 1
+    values, counts = executor.variable_values, prepared.compiler.counts
+    plan = prepared.plan(operation, values)
+    if plan is not None:
+        counts.compiled += 1
+        return await Run(plan, values, context, event).answer()
+    counts.interpreted += 1
+    once = executor.build_per_event_executor(event)
+    once.context_value = context
+    result = execute_subscription_event(once)
+    return await result if isawaitable(result) else result

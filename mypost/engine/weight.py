@@ -25,15 +25,19 @@ MAX_PAGE = 100
 DEFAULT_PAGE = 50
 
 
-def weigh(schema: GraphQLSchema, document: DocumentNode) -> None:
-    """Raises GraphQLError when a valid document's pages could hold more than 20,000 rows."""
+def weigh(schema: GraphQLSchema, document: DocumentNode) -> int:
+    """Answers how many rows a valid document could ask for; raises GraphQLError above 20,000."""
+    most = 0
     fragments = {
         d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
     }
     for operation in document.definitions:
         if isinstance(operation, OperationDefinitionNode):
             root = schema.get_root_type(operation.operation)
-            _Scale(schema, fragments).visit(operation.selection_set, root, 1)
+            scale = _Scale(schema, fragments)
+            scale.visit(operation.selection_set, root, 1)
+            most = max(most, scale.rows)
+    return most
 
 
 class _Scale:

@@ -1,0 +1,133 @@
+"""An operation of a document, compiled: one plan for each choice its conditions can make."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    GraphQLError,
+    GraphQLIncludeDirective,
+    GraphQLSchema,
+    GraphQLSkipDirective,
+    OperationDefinitionNode,
+    VariableNode,
+    Visitor,
+    get_variable_values,
+    visit,
+)
+from graphql.execution.values import VariableValues
+from graphql.language import DirectiveNode
+
+from mypost.engine.plan import Plan
+from mypost.engine.planner import Unsupported, plan
+from mypost.engine.run import Run
+from mypost.engine.source import compile_plan
+
+__all__ = ["Compiled", "Unsupported", "compile_operation"]
+
+MAX_PLANS = 16
+MAX_VARIABLE_ERRORS = 50
+
+
+class _Conditions(Visitor):
+    """Collects the variables that `@include` and `@skip` look at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
+        """Notes the variable of one directive."""
+        if node.name.value in (GraphQLIncludeDirective.name, GraphQLSkipDirective.name):
+            for argument in node.arguments or ():
+                if isinstance(argument.value, VariableNode):
+                    self.names.add(argument.value.name.value)
+
+
+def conditions_of(document: DocumentNode) -> tuple[str, ...]:
+    """Answers the variables that decide what a document asks for."""
+    found = _Conditions()
+    visit(document, found)
+    return tuple(sorted(found.names))
+
+
+def coerce(
+    schema: GraphQLSchema, operation: OperationDefinitionNode, variables: dict[str, Any] | None
+) -> VariableValues | list[GraphQLError]:
+    """Answers the coerced variables of an operation, or what is wrong with them."""
+    return get_variable_values(
+        schema,
+        operation.variable_definitions or (),
+        variables or {},
+        MAX_VARIABLE_ERRORS,
+        hide_suggestions=True,
+    )
+
+
+@dataclass(slots=True)
+class Compiled:
+    """One operation and its plans; raises Unsupported for what it does not compile."""
+
+    schema: GraphQLSchema
+    document: DocumentNode
+    operation: OperationDefinitionNode
+    by_value: bool = False
+    conditions: tuple[str, ...] = field(init=False)
+    plans: dict[tuple[Any, ...], Plan] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.conditions = conditions_of(self.document)
+
+    def known(self, variables: VariableValues) -> Plan | None:
+        """Answers the plan for these variables, if there is one."""
+        return self.plans.get(self._choice(variables))
+
+    def compile(self, variables: VariableValues) -> Plan:
+        """Makes the plan for these variables. Raises Unsupported."""
+        choice = self._choice(variables)
+        if len(self.plans) >= MAX_PLANS:
+            raise Unsupported(f"more than {MAX_PLANS} choices of conditions")
+        if any(value.__class__ is not bool for value in choice):
+            raise Unsupported("a condition without a value")
+        made = plan(self.schema, self.document, self.operation, variables, by_value=self.by_value)
+        compile_plan(made)
+        self.plans[choice] = made
+        return made
+
+    def _choice(self, variables: VariableValues) -> tuple[Any, ...]:
+        return tuple([variables.coerced.get(name) for name in self.conditions])
+
+    async def run(
+        self, variables: dict[str, Any] | None, context: Any, root: Any = None
+    ) -> ExecutionResult:
+        """Executes the operation; a request error has `data` None and no path."""
+        values = coerce(self.schema, self.operation, variables)
+        if isinstance(values, list):
+            return ExecutionResult(None, values)
+        known = self.known(values) or self.compile(values)
+        return await Run(known, values, context, root).answer()
+
+
+def compile_operation(
+    schema: GraphQLSchema,
+    document: DocumentNode,
+    operation_name: str | None = None,
+    *,
+    by_value: bool = False,
+) -> Compiled:
+    """Compiles one operation of a valid document. Raises Unsupported."""
+    operations = [
+        d
+        for d in document.definitions
+        if isinstance(d, OperationDefinitionNode)
+        and (operation_name is None or (d.name and d.name.value == operation_name))
+    ]
+    if len(operations) != 1:
+        raise Unsupported("one operation has to be chosen")
+    compiled = Compiled(schema, document, operations[0], by_value)
+    if not compiled.conditions and not operations[0].variable_definitions:
+        values = coerce(schema, operations[0], None)
+        assert isinstance(values, VariableValues)  # noqa: S101 - there are none to be wrong
+        compiled.compile(values)
+    return compiled
