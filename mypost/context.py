@@ -1,14 +1,13 @@
 """Who is calling, what he may reach, and what happens after his change has committed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
-from aiodataloader import DataLoader
 from tortoise.models import Model
 
 from mypost import ids
@@ -18,7 +17,7 @@ from mypost.feed import Feed
 from mypost.models.base import Db
 from mypost.models.database import transaction
 from mypost.models.paging import Listing, Page, Slice, page
-from mypost.models.relations import Relation, loader
+from mypost.models.relations import Reader, Relation
 from mypost.networks import Network
 from mypost.nudges import Nudges
 from mypost.permissions import Permission
@@ -72,7 +71,7 @@ class Context:
         self.turned_away = False
         self.db = Db(services.pool, connection)
         self.effects: list[tuple[str, tuple[Any, ...]]] = []
-        self._loaders: dict[Relation[Any], DataLoader[UUID, Any]] = {}
+        self.reader = Reader(self.db, self.scope)
         self._entered: list[UUID] = []
 
     @property
@@ -99,13 +98,16 @@ class Context:
 
     def load(self, relation: Relation[M], parent: Any) -> asyncio.Future[Any]:
         """Loads what a relation leads to from this row, batched with its siblings."""
-        return self.load_key(relation, getattr(parent, relation.parent_key))
+        return self.reader.load(relation, getattr(parent, relation.parent_key))
 
     def load_key(self, relation: Relation[M], key: UUID) -> asyncio.Future[Any]:
         """Loads what a relation leads to from a key, batched with its siblings."""
-        if relation not in self._loaders:
-            self._loaders[relation] = loader(relation, self.db, self.scope())
-        return self._loaders[relation].load(key)
+        return self.reader.load(relation, key)
+
+    async def follow(self, relation: Relation[M], parents: Sequence[Any]) -> list[Any]:
+        """Reads what a relation leads to from each of these rows, at once."""
+        name = relation.parent_key
+        return await self.reader.many(relation, [getattr(parent, name) for parent in parents])
 
     async def find(self, relation: Relation[M], id: UUID, *, lock: bool = False) -> M | None:
         """Reads one row the viewer may see, or None; `lock` holds it until commit."""
@@ -202,9 +204,9 @@ class Context:
         self.effects.append((name, args))
 
     async def release(self) -> None:
-        """Sends the remembered nudges; loaders forget what they read before the commit."""
+        """Sends the remembered nudges; the reader forgets what it read before the commit."""
         effects, self.effects = self.effects, []
-        self._loaders.clear()
+        self.reader = Reader(self.db, self.scope)
         for name, args in effects:
             await self.services.nudges.send(name, *args)
 

@@ -126,8 +126,7 @@ def compile_operation(
     if len(operations) != 1:
         raise Unsupported("one operation has to be chosen")
     compiled = Compiled(schema, document, operations[0], by_value)
-    if not compiled.conditions and not operations[0].variable_definitions:
-        values = coerce(schema, operations[0], None)
-        assert isinstance(values, VariableValues)  # noqa: S101 - there are none to be wrong
-        compiled.compile(values)
+    if not compiled.conditions:
+        # Arguments that vary are read at each call: the plan is the same whatever they are.
+        compiled.compile(VariableValues({}, {}))
     return compiled

@@ -1,7 +1,8 @@
 """Where rows lead to: a relation is declared once and read by loaders, and later by the engine."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -34,27 +35,79 @@ class Relation(Generic[M]):
     scope: str = TENANT
     columns: str = "*"
     one: bool = False
+    sql: str = field(init=False)  # the batch statement: `$1` the scope, `$2` the keys
 
-    @property
-    def sql(self) -> str:
-        """The batch statement: `$1` the scope, `$2` the keys."""
-        return (
+    def __post_init__(self) -> None:
+        sql = (
             f"SELECT {self.columns} FROM {self.table} WHERE {self.child_key} = ANY ($2::uuid[])"
             f" AND {self.where} AND {self.scope} ORDER BY {self.order}"
         )
+        object.__setattr__(self, "sql", sql)
 
-
-def loader(relation: Relation[Any], db: Db, scope: list[UUID]) -> DataLoader[UUID, Any]:
-    """Makes the dataloader of a relation for one operation."""
-
-    async def batch(keys: Sequence[UUID]) -> list[Any]:
-        rows = await db.rows(relation.model, relation.sql, scope, list(keys))
-        if relation.one:
-            found = {row[relation.child_key]: row for row in rows}
-            return [found.get(key) for key in keys]
+    def group(self, keys: Sequence[UUID], rows: Sequence[Any]) -> dict[UUID, Any]:
+        """Answers what belongs to each key: a row or None, or a list of rows."""
+        child_key = self.child_key
+        if self.one:
+            return {**dict.fromkeys(keys), **{row[child_key]: row for row in rows}}
         groups: dict[UUID, list[Any]] = {key: [] for key in keys}
         for row in rows:
-            groups[row[relation.child_key]].append(row)
-        return [groups[key] for key in keys]
+            groups[row[child_key]].append(row)
+        return groups
 
-    return DataLoader(batch, max_batch_size=MAX_BATCH)
+
+class Reader:
+    """What one operation has read through relations: a key is asked for once.
+
+    `many` reads a batch at once; `load` collects the keys of one turn of the loop into a batch.
+    """
+
+    def __init__(self, db: Db, scope: Callable[[], list[UUID]]) -> None:
+        self.db = db
+        self.scope = scope
+        self._known: dict[Relation[Any], dict[UUID, Any]] = {}
+        self._awaited: dict[Relation[Any], dict[UUID, asyncio.Future[None]]] = {}
+        self._loaders: dict[Relation[Any], DataLoader[UUID, Any]] = {}
+
+    async def many(self, relation: Relation[Any], keys: Sequence[UUID]) -> list[Any]:
+        """Answers what the relation leads to from each key."""
+        known = self._known.setdefault(relation, {})
+        awaited = self._awaited.setdefault(relation, {})
+        missing = [key for key in dict.fromkeys(keys) if key not in known and key not in awaited]
+        if missing:
+            await self._read(relation, missing, known, awaited)
+        for arriving in {awaited[key] for key in keys if key in awaited}:
+            await arriving
+        return [known[key] for key in keys]
+
+    def load(self, relation: Relation[Any], key: UUID) -> asyncio.Future[Any]:
+        """Answers what the relation leads to from a key, with the others of this turn."""
+        if relation not in self._loaders:
+
+            async def batch(keys: Sequence[UUID]) -> list[Any]:
+                return await self.many(relation, keys)
+
+            self._loaders[relation] = DataLoader(batch, max_batch_size=MAX_BATCH)
+        return self._loaders[relation].load(key)
+
+    async def _read(
+        self,
+        relation: Relation[Any],
+        keys: list[UUID],
+        known: dict[UUID, Any],
+        awaited: dict[UUID, asyncio.Future[None]],
+    ) -> None:
+        """Reads keys that nobody has asked for; who asks meanwhile waits for this reading."""
+        arriving: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        awaited.update(dict.fromkeys(keys, arriving))
+        try:
+            rows = await self.db.rows(relation.model, relation.sql, self.scope(), keys)
+            known.update(relation.group(keys, rows))
+        except BaseException as error:
+            arriving.set_exception(error)
+            arriving.exception()  # whether anybody waits is not known here
+            raise
+        else:
+            arriving.set_result(None)
+        finally:
+            for key in keys:
+                awaited.pop(key, None)

@@ -11,8 +11,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from mypost.context import Context
-from mypost.engine.documents import Documents, Prepared
-from mypost.engine.execute import execute
+from mypost.engine.compiled import compile_operation
+from mypost.engine.documents import Documents
 from mypost.errors import Code, NotFound
 from mypost.rest.body import read_body
 from mypost.rest.codec import ENDPOINTS, Endpoint
@@ -39,11 +39,11 @@ class Serving:
         self, endpoint: Endpoint, schema: GraphQLSchema, documents: Documents, context: MakeContext
     ) -> None:
         self.endpoint = endpoint
-        self.schema = schema
-        self.prepared: Prepared = documents.get(endpoint.text)
         self.make_context = context
-        if self.prepared.errors:
-            raise self.prepared.errors[0]
+        prepared = documents.get(endpoint.text)
+        if prepared.document is None:
+            raise prepared.errors[0]
+        self.operation = compile_operation(schema, prepared.document, by_value=True)
 
     async def answer(self, request: Request) -> Response:
         """Answers a request, whatever becomes of it."""
@@ -70,7 +70,7 @@ class Serving:
             await read_body(request) if binding.reads_body else {},
             ", ".join(request.headers.getlist("if-match")) or None,
         )
-        result = await execute(self.schema, self.prepared, variables, ctx)
+        result = await self.operation.run(variables, ctx)
         return self._spell(result, variables, ctx.caller.request_id)
 
     def _spell(

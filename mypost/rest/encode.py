@@ -1,18 +1,14 @@
 """From the data of an operation to the body and headers of an answer."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-
-from graphql import GraphQLEnumType, GraphQLList, GraphQLNonNull, GraphQLOutputType
 
 from mypost.models.paging import DEFAULT_PAGE
 from mypost.rest.binding import PARAMETER
 from mypost.rest.routes import BASE, Route
 from mypost.rest.selection import RowError, Selection
 
-Spell = Callable[[Any], Any]
 VERSION = "version"
 
 
@@ -22,7 +18,6 @@ class Answer:
 
     steps: tuple[str, ...]
     listed: bool
-    spell: Spell | None
     optional: tuple[str, ...]
     location: str | None
     versioned: bool
@@ -64,7 +59,7 @@ class Answer:
         for key in self.optional:
             if resource[key] is None:
                 del resource[key]
-        return self.spell(resource) if self.spell else resource
+        return resource
 
 
 def answer(route: Route, steps: tuple[str, ...], selection: Selection, *, listed: bool) -> Answer:
@@ -77,7 +72,6 @@ def answer(route: Route, steps: tuple[str, ...], selection: Selection, *, listed
     return Answer(
         steps,
         listed,
-        _object(selection),
         route.optional,
         _location(route, selection),
         versioned=not listed and VERSION in selection.fields,
@@ -95,35 +89,3 @@ def _location(route: Route, selection: Selection) -> str | None:
     if route.location is None and not re.fullmatch(r"[a-z-]+", collection):
         raise RowError(route, "it creates and must say at which location")
     return BASE + location
-
-
-def _object(selection: Selection) -> Spell | None:
-    spells = {
-        name: spell
-        for name, child in selection.fields.items()
-        if (spell := _type(selection.type.fields[name].type, child))
-    }
-    if not spells:
-        return None
-
-    def spell_object(value: dict[str, Any]) -> dict[str, Any]:
-        # The data is fresh from the engine and nobody else's: it is rewritten in place.
-        for name, spell in spells.items():
-            item = value.get(name)
-            if item is not None:
-                value[name] = spell(item)
-        return value
-
-    return spell_object
-
-
-def _type(type_: GraphQLOutputType, child: Selection | None) -> Spell | None:
-    """Answers how to respell a value: enum names become their values, all else stays."""
-    if isinstance(type_, GraphQLNonNull):
-        return _type(type_.of_type, child)
-    if isinstance(type_, GraphQLList):
-        inner = _type(type_.of_type, child)
-        return inner and (lambda items: [item if item is None else inner(item) for item in items])
-    if isinstance(type_, GraphQLEnumType):
-        return {name: member.value for name, member in type_.values.items()}.__getitem__
-    return _object(child) if child else None

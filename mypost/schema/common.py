@@ -11,6 +11,7 @@ from strawberry.schema_directive import Location
 
 from mypost import ids
 from mypost.context import Context
+from mypost.engine.declare import ENGINE, Load
 from mypost.errors import FaultCode
 from mypost.models.paging import Page, Slice
 from mypost.models.relations import Relation
@@ -163,8 +164,31 @@ def relation(declared: Relation[Any], description: str | None = None) -> Any:
     def resolve(root: strawberry.Parent[Any], info: Info) -> Any:
         return info.context.load(declared, root)
 
+    async def load(ctx: Context, parents: Sequence[Any]) -> list[Any]:
+        return await ctx.follow(declared, parents)
+
     del resolve.__annotations__["return"]
-    return strawberry.field(resolver=resolve, description=description)
+    return _loaded(resolve, load, description)
+
+
+def derived(declared: Relation[Any], compute: Callable[[Any], Any]) -> Any:
+    """A field computed from what a relation leads to; the docstring describes it."""
+
+    async def resolve(root: strawberry.Parent[Any], info: Info) -> Any:
+        return compute(await info.context.load(declared, root))
+
+    async def load(ctx: Context, parents: Sequence[Any]) -> list[Any]:
+        return [compute(found) for found in await ctx.follow(declared, parents)]
+
+    resolve.__annotations__["return"] = compute.__annotations__["return"]
+    return _loaded(resolve, load, compute.__doc__)
+
+
+def _loaded(resolve: Callable[..., Any], load: Callable[..., Any], description: str | None) -> Any:
+    """Declares both ways to a field: one object for graphql-core, a batch for the engine."""
+    return strawberry.field(
+        resolver=resolve, description=description, metadata={ENGINE: Load(load)}
+    )
 
 
 def listing(declared: Any, description: str | None = None) -> Any:

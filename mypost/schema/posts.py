@@ -13,7 +13,15 @@ from mypost.models import accounts, brands, posts, users
 from mypost.schema import rules
 from mypost.schema.accounts import Network, SocialAccount
 from mypost.schema.brands import Brand
-from mypost.schema.common import JSON, Info, MutationPayload, Node, computed, relation
+from mypost.schema.common import (
+    JSON,
+    Info,
+    MutationPayload,
+    Node,
+    computed,
+    derived,
+    relation,
+)
 from mypost.schema.post_list import PostPhase, PostStatus
 from mypost.schema.rules import ruled
 from mypost.schema.users import User
@@ -64,9 +72,8 @@ def target_error(root: strawberry.Parent[Any]) -> TargetError | None:
     )
 
 
-async def target_network(root: strawberry.Parent[Any], info: Info) -> Network:
+def target_network(account: Any) -> Network:
     """The network of its account."""
-    account = await info.context.load(accounts.OF_TARGET, root)
     return Network(account.network)
 
 
@@ -83,7 +90,7 @@ class Target(Node):
     TAG: ClassVar[ids.Tag] = ids.Tag.TARGET
 
     account_id: strawberry.ID
-    network: Network = computed(target_network)
+    network: Network = derived(accounts.OF_TARGET, target_network)
     status: TargetStatus = computed(target_status)
     content: str | None
     media_ids: list[strawberry.ID] | None = computed(target_media)
@@ -102,15 +109,14 @@ def status(root: strawberry.Parent[Any]) -> PostStatus:
     return PostStatus(posts.STATUS_OF_PHASE[root.phase])
 
 
-async def target_account_ids(root: strawberry.Parent[Any], info: Info) -> list[strawberry.ID]:
+def target_account_ids(targets: list[Any]) -> list[strawberry.ID]:
     """The accounts it goes to; one that was let go is still among the targets."""
-    found = await info.context.load(posts.TARGETS, root)
-    return [target.account_id for target in found if target.state != "cancelled"]
+    return [target.account_id for target in targets if target.state != "cancelled"]
 
 
-async def tags(root: strawberry.Parent[Any], info: Info) -> list[str]:
+def tags(tags: list[Any]) -> list[str]:
     """Its tags, in alphabetical order."""
-    return [row.tag for row in await info.context.load(posts.TAGS, root)]
+    return [row.tag for row in tags]
 
 
 def media_ids(root: strawberry.Parent[Any]) -> list[strawberry.ID]:
@@ -131,8 +137,8 @@ class Post(Node):
     phase: PostPhase
     version: int
     media_ids: list[strawberry.ID] = computed(media_ids)
-    target_account_ids: list[strawberry.ID] = computed(target_account_ids)
-    tags: list[str] = computed(tags)
+    target_account_ids: list[strawberry.ID] = derived(posts.TARGETS, target_account_ids)
+    tags: list[str] = derived(posts.TAGS, tags)
     scheduled_at: datetime | None
     published_at: datetime | None
     created_by: strawberry.ID

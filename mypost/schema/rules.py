@@ -19,8 +19,8 @@ _COMMON = """
     password password1 password12 password123 passw0rd p@ssw0rd 12345678 123456789
     1234567890 87654321 11111111 00000000 qwertyui qwerty123 qwertyuiop 1q2w3e4r 1qaz2wsx
     abcd1234 abc12345 iloveyou sunshine princess football baseball welcome1 letmein1
-    trustno1 superman batman123 dragon123 monkey123 master123 whatever starwars computer
-    internet admin123 administrator changeme secret123
+    trustno1 superman batman123 dragon123 monkey123 master123 whatever starwars
+    computer internet admin123 administrator changeme secret123
 """
 COMMON_PASSWORDS = frozenset(_COMMON.split())
 
@@ -72,9 +72,8 @@ def _timezones() -> frozenset[str]:
 
 def timezone(value: str) -> Verdict:
     """A name of the IANA time zone database."""
-    if value not in _timezones():
-        return "Not an IANA time zone such as Europe/Berlin", FaultCode.INVALID
-    return None
+    known = value in _timezones()
+    return None if known else ("Not an IANA time zone such as Europe/Berlin", FaultCode.INVALID)
 
 
 def ruled(*rules: Rule, **options: Any) -> Any:

@@ -113,17 +113,13 @@ def test_nothing_is_asked_where_nothing_is_answered():
 # What is answered
 
 
-def test_a_page_is_a_list_with_its_cursor_and_enums_are_values():
-    nodes = [
-        {"status": "NEEDS_REAUTH", "network": "SANDBOX"},
-        {"status": "ACTIVE", "network": None},
-    ]
+def test_a_page_is_a_list_with_its_cursor():
+    nodes = [{"status": "needs_reauth"}, {"status": "active"}]
     info = {"hasNextPage": True, "endCursor": "c"}
     answer = TABLE["GET /brands/{brandId}/social-accounts"].answer
     page = answer.resource({"brand": {"socialAccounts": {"nodes": nodes, "pageInfo": info}}})
     shown = answer.body(page, 2)
-    assert [node["status"] for node in shown["data"]] == ["needs_reauth", "active"]
-    assert [node["network"] for node in shown["data"]] == ["sandbox", None]
+    assert shown["data"] == nodes
     assert shown["page"] == {"nextCursor": "c", "hasMore": True, "limit": 2}
     info["hasNextPage"] = False
     assert answer.body({"nodes": [], "pageInfo": info}, None)["page"] == {
@@ -133,17 +129,11 @@ def test_a_page_is_a_list_with_its_cursor_and_enums_are_values():
     }
 
 
-def test_nested_enums_are_values_too():
-    viewer = {"workspaces": [{"permissions": ["POSTS_CREATE", "WORKSPACE_SETTINGS"]}]}
-    shown = TABLE["GET /auth/me"].answer.body(viewer, None)
-    assert shown["workspaces"][0]["permissions"] == ["posts.create", "workspace.settings"]
-
-
 def test_a_created_post_is_unwrapped_and_says_where_it_stands():
-    post = {"id": ID, "version": 3, "status": "DRAFT", "phase": "PENDING_APPROVAL", "targets": []}
+    post = {"id": ID, "version": 3, "status": "draft", "phase": "draft", "targets": []}
     resource = CREATE.answer.resource({"createPost": {"post": post}})
     shown = CREATE.answer.body(resource, None)
-    assert (shown["status"], shown["phase"]) == ("draft", "pending_approval")
+    assert shown == post
     assert CREATE.answer.headers(shown) == {"ETag": '"3"', "Location": f"{BASE}/posts/{ID}"}
 
 
