@@ -70,7 +70,7 @@ class Keys:
 
     def seal(self, message: bytes) -> bytes:
         """Computes the 16-byte MAC that seals a cursor."""
-        return hmac.new(self._sealing, message, hashlib.sha256).digest()[:16]
+        return hmac.digest(self._sealing, message, "sha256")[:16]
 
 
 def _bound(workspace_id: UUID, row_id: UUID, column: str) -> bytes:

@@ -6,8 +6,6 @@ the type allows no null: whoever holds it is then emptied in its turn.
 
 import asyncio
 from collections.abc import Sequence
-from functools import lru_cache
-from types import CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any, Final
 
 from graphql import GraphQLError, Undefined
@@ -16,6 +14,7 @@ from graphql.pyutils import is_async_iterable, is_awaitable, is_iterable
 
 from mypost.engine.fetch import Raw, each
 from mypost.engine.info import Info
+from mypost.engine.leaves import odd
 from mypost.engine.places import Fault, Items, Place, Some
 from mypost.engine.plan import Field, Kind, Selection, Shape
 
@@ -29,14 +28,6 @@ class Failed:
 
 FAILED: Final = Failed()
 ABSENT = (type(None), type(Undefined))
-
-
-@lru_cache(maxsize=4096)
-def odd(class_: type) -> bool:
-    """Whether instances may be awaitable, or an exception in the place of a value."""
-    return issubclass(class_, (Exception, CoroutineType, GeneratorType)) or hasattr(
-        class_, "__await__"
-    )
 
 
 def has_odd(values: Sequence[Any]) -> bool:
@@ -103,6 +94,10 @@ def _is_absent(value: Any) -> bool:
 
 def _leaves(run: "Run", field: Field, shape: Shape, values: Raw, place: Place) -> list[Any]:
     assert shape.leaf is not None  # noqa: S101 - a leaf has one
+    try:
+        return shape.leaf.column(values)
+    except Exception:  # noqa: BLE001, S110 - some value is odd: each is looked at
+        pass
     spell, out = shape.leaf.complete, []
     for index, value in enumerate(values):
         if _is_absent(value):
@@ -122,6 +117,9 @@ async def _lists(run: "Run", field: Field, shape: Shape, values: Raw, place: Pla
     lists: list[Sequence[Any]] = []
     broken = set()
     for index, value in enumerate(values):
+        if value.__class__ is list:
+            lists.append(value)
+            continue
         read, error = await _read(field, value)
         lists.append(read or ())
         if read is None:
@@ -131,7 +129,7 @@ async def _lists(run: "Run", field: Field, shape: Shape, values: Raw, place: Pla
             out[index] = _fail(run, field, shape, place, index, error, after=len(read))
             broken.add(index)
     flat = [item for items in lists for item in items]
-    if flat and has_odd(flat):
+    if not shape.of.trusted and has_odd(flat):
         await settle(flat)
     at = Items(place, lists, nullable=shape.of.nullable)
     done = await complete(run, field, shape.of, flat, at) if flat else []
@@ -147,8 +145,6 @@ async def _lists(run: "Run", field: Field, shape: Shape, values: Raw, place: Pla
 
 async def _read(field: Field, value: Any) -> tuple[list[Any] | None, Exception | None]:
     """Reads the items of a list, and what kept it from reading on."""
-    if value.__class__ is list:
-        return value, None
     if _is_absent(value):
         return None, None
     items: list[Any] = []

@@ -8,6 +8,11 @@ ENGINE = "engine"
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """A field whose values are rows of its type by construction: they are not asked."""
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
     """A field whose values are read for a whole batch of parents at once.
 

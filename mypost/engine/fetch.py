@@ -6,13 +6,14 @@
 import keyword
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLField, default_field_resolver
 from strawberry.types.field import StrawberryField
 from strawberry.types.info import Info as StrawberryInfo
 
-from mypost.engine.declare import ENGINE, Load
+from mypost.engine.declare import ENGINE, Load, Rows
 from mypost.engine.info import Info
 from mypost.engine.places import Place
 
@@ -34,7 +35,7 @@ class Attribute:
     def start(self, run: "Run", field: "Field", parents: Sequence[Any], place: Place) -> Raw:
         """Reads the attribute of every parent."""
         del run, field, place
-        return each(lambda parent: getattr(parent, self.name), parents)
+        return each(attrgetter(self.name), parents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,13 @@ def fetch_of(field: GraphQLField) -> Fetch:
     if _is_plain(definition, field):
         return _computed(definition)
     return Called(field.resolve or default_field_resolver)
+
+
+def is_trusted(field: GraphQLField) -> bool:
+    """Whether the values of a field are of its type by declaration."""
+    definition = field.extensions.get(DEFINITION)
+    declared = definition.metadata.get(ENGINE) if isinstance(definition, StrawberryField) else None
+    return isinstance(declared, Load | Rows)
 
 
 def _is_plain(definition: StrawberryField, field: GraphQLField) -> bool:

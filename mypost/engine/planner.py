@@ -35,7 +35,7 @@ from graphql.execution.executor import to_nodes
 from graphql.execution.values import VariableValues
 from graphql.type.directives import GraphQLDisableErrorPropagationDirective
 
-from mypost.engine.fetch import Loaded, fetch_of
+from mypost.engine.fetch import fetch_of, is_trusted
 from mypost.engine.leaves import Leaf, leaf_of
 from mypost.engine.plan import Field, Kind, Plan, Selection, Shape
 
@@ -136,7 +136,7 @@ class Planner:
         if definition is None:
             raise Unsupported(f"{parent.name} has no field {name}")
         fetch = fetch_of(definition)
-        shape = self._shape(definition.type, details, trusted=isinstance(fetch, Loaded))
+        shape = self._shape(definition.type, details, trusted=is_trusted(definition))
         constant = _constant(definition, nodes[0])
         return Field(key, rank, name, parent, definition, details, nodes, fetch, shape, constant)
 

@@ -6,7 +6,6 @@ what was kept into the errors a depth-first execution reports.
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 from graphql import ExecutionResult, OperationType
@@ -50,9 +49,10 @@ class Run:
             return []
         columns = await self._columns(selection, parents, place)
         if not self.faults:
-            # Whatever the fast way does not cover makes it raise; the careful one finds out why.
-            with suppress(Exception):
+            try:
                 return selection.build(parents, *columns)
+            except Exception:  # noqa: BLE001, S110 - what it does not cover, the careful way finds out
+                pass
         return await self._carefully(selection, parents, place, columns)
 
     async def _columns(self, selection: Selection, parents: Raw, place: Place) -> list[Raw]:
@@ -80,7 +80,10 @@ class Run:
         return columns
 
     async def _loaded(self, field: Field, fetch: Loaded, parents: Raw, place: Place) -> Raw:
-        return await self._settled(field, await fetch.values(self, parents), place)
+        raw = await fetch.values(self, parents)
+        if field.shape.kind is Kind.LEAF:
+            return raw
+        return await complete(self, field, field.shape, raw, place)
 
     async def _settled(self, field: Field, raw: Raw, place: Place) -> Raw:
         """Waits for the values of a column; leaves are spelled where their objects are built."""

@@ -1,6 +1,6 @@
 """Rows, and the one way to run a statement inside a tenant scope."""
 
-from functools import cache
+from functools import cache, lru_cache
 from operator import itemgetter
 from typing import Any, TypeVar, cast
 from uuid import UUID
@@ -27,6 +27,12 @@ class Row(asyncpg.Record):  # type: ignore[misc]
             raise AttributeError(name) from None
 
 
+@lru_cache(maxsize=1024)
+def scoped(sql: str) -> str:
+    """Makes a statement that sets its own scope."""
+    return SCOPED.format(sql)
+
+
 @cache
 def row_class(model: type[Model]) -> type[Row]:
     """Makes the row class of a model: its columns are read without Python's help."""
@@ -51,10 +57,8 @@ class Db:
         """Reads rows in scope, typed as the model whose columns they carry."""
         row = row_class(model)
         if self.connection is not None:
-            found = await self.connection.fetch(sql, scope, *args, record_class=row)
-        else:
-            found = await self.pool.fetch(SCOPED.format(sql), scope, *args, record_class=row)
-        return cast("list[M]", found)
+            return await self.connection.fetch(sql, scope, *args, record_class=row)  # type: ignore[no-any-return]
+        return await self.pool.fetch(scoped(sql), scope, *args, record_class=row)  # type: ignore[no-any-return]
 
     async def row(self, model: type[M], sql: str, scope: list[UUID], *args: object) -> M | None:
         """Reads one row in scope, or None."""

@@ -97,6 +97,11 @@ class Target(Model):
 
 
 ALIVE = "deleted_at IS NULL"
+# What people are shown of a target; the rest is the dispatcher's.
+SHOWN = (
+    "id, workspace_id, post_id, account_id, position, content, options, state, attempts,"
+    " next_attempt_at, external_id, external_url, published_at, error"
+)
 BY_ID = Relation(Post, "posts", "id", "id", where=ALIVE, one=True)
 OF_TARGET = Relation(Post, "posts", "post_id", "id", one=True)
 BY_BRAND = Listing(
@@ -116,10 +121,12 @@ BY_BRAND = Listing(
     },
 )
 OF_EVENT = Relation(Post, "posts", "post_id", "id", one=True)
-TARGET_OF_EVENT = Relation(Target, "targets", "target_id", "id", one=True)
+TARGET_OF_EVENT = Relation(Target, "targets", "target_id", "id", columns=SHOWN, one=True)
 # A removed target was never sent; a cancelled one of a live post says why it will not be.
-TARGETS = Relation(Target, "targets", "id", "post_id", order="position, id", where="NOT removed")
-TARGET_BY_ID = Relation(Target, "targets", "id", "id", where="NOT removed", one=True)
+TARGETS = Relation(
+    Target, "targets", "id", "post_id", order="position, id", where="NOT removed", columns=SHOWN
+)
+TARGET_BY_ID = Relation(Target, "targets", "id", "id", where="NOT removed", columns=SHOWN, one=True)
 TAGS = Relation(PostTag, "post_tags", "id", "post_id", order="tag")
 
 STATUS_OF_PHASE = {

@@ -75,8 +75,9 @@ class Reader:
         missing = [key for key in dict.fromkeys(keys) if key not in known and key not in awaited]
         if missing:
             await self._read(relation, missing, known, awaited)
-        for arriving in {awaited[key] for key in keys if key in awaited}:
-            await arriving
+        if awaited:
+            for arriving in {awaited[key] for key in keys if key in awaited}:
+                await arriving
         return [known[key] for key in keys]
 
     def load(self, relation: Relation[Any], key: UUID) -> asyncio.Future[Any]:

@@ -11,7 +11,7 @@ from strawberry.schema_directive import Location
 
 from mypost import ids
 from mypost.context import Context
-from mypost.engine.declare import ENGINE, Load
+from mypost.engine.declare import ENGINE, Load, Rows
 from mypost.errors import FaultCode
 from mypost.models.paging import Page, Slice
 from mypost.models.relations import Relation
@@ -20,6 +20,7 @@ from mypost.permissions import Permission
 
 T = TypeVar("T")
 Info = strawberry.Info[Context, None]
+ROWS = {ENGINE: Rows()}
 
 strawberry.enum(Permission, name="Permission", description="What a role allows.")
 strawberry.enum(FaultCode, name="UserErrorCode", description="What is wrong with a field.")
@@ -27,7 +28,7 @@ strawberry.enum(FaultCode, name="UserErrorCode", description="What is wrong with
 
 def write_time(value: datetime) -> str:
     """Spells an instant as RFC 3339 in UTC with `Z`, to the second when it is whole."""
-    moment = value.astimezone(UTC)
+    moment = value if value.tzinfo is UTC else value.astimezone(UTC)
     return moment.isoformat(timespec="milliseconds" if moment.microsecond else "seconds")[:-6] + "Z"
 
 
@@ -111,7 +112,7 @@ class Edge(Generic[T]):
     """A row of a page and its cursor."""
 
     cursor: str
-    node: T
+    node: T = strawberry.field(metadata=ROWS)
 
 
 @strawberry.type(description="A page of a list.")
@@ -125,7 +126,7 @@ class Connection(Generic[T]):
         """The rows with their cursors."""
         return [Edge(cursor=self.page.cursor_of(row), node=row) for row in self.page.rows]
 
-    @strawberry.field(description="The rows.")
+    @strawberry.field(description="The rows.", metadata=ROWS)
     def nodes(self) -> list[T]:
         """The rows."""
         return self.page.rows
