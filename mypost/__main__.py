@@ -1,4 +1,4 @@
-"""The command line: `mypost serve`, `worker`, `migrate`, `user`, `demo`, `schema`."""
+"""The command line: `mypost serve`, `worker`, `migrate`, `user`, `demo`, `schema`, `explain`."""
 
 import asyncio
 import sys
@@ -7,6 +7,7 @@ from getpass import getpass
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
+import orjson
 from cyclopts import App, Parameter
 
 from mypost import embedded, logs
@@ -131,6 +132,26 @@ def schema(*, check: bool = False) -> None:
         path.write_text(text)
     elif not path.exists() or path.read_text() != text:
         _fail("schema.graphql is not current: run `make schema` and review the difference")
+
+
+@app.command
+def explain(query: str, *, variables: str = "{}") -> None:
+    """Shows how the engine runs a document: its plan, and the Python it becomes.
+
+    Parameters
+    ----------
+    query: The document, with one operation; `-` reads it from standard input.
+    variables: Its variables as JSON, where `@include` and `@skip` look at them.
+    """
+    from mypost.engine.explain import explain as told
+    from mypost.schema.build import schema as built
+
+    text = sys.stdin.read() if query == "-" else query
+    try:
+        given = orjson.loads(variables)
+    except orjson.JSONDecodeError:
+        _fail("--variables is not JSON")
+    print(told(built._schema, text, given))  # noqa: SLF001 - Strawberry has no accessor
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ from mypost.engine.http import Endpoint
 from mypost.engine.websocket import Refused, Sockets
 from mypost.errors import STATUS, ApiError, Code, Unauthorized
 from mypost.feed import Feed
+from mypost.metrics import Metrics
 from mypost.middleware import RequestIds, request_id_of
 from mypost.models import database
 from mypost.nudges import Nudges
@@ -157,7 +158,8 @@ def build(settings: Settings, keys: Keys, *, passwords: Passwords | None = None)
     """Assembles the application for settings whose database and Redis addresses are filled in."""
     held = Held()
     core = schema._schema  # noqa: SLF001 - Strawberry has no accessor
-    documents = Documents(core)
+    documents = Documents(core, compiles=settings.engine == "compiled")
+    metrics = Metrics(documents)
     make = context_maker(held)
     origins = frozenset({*settings.allowed_origins, settings.origin})
     sockets = Sockets(core, documents, connector(held), told, origins)
@@ -176,8 +178,9 @@ def build(settings: Settings, keys: Keys, *, passwords: Passwords | None = None)
         Route("/", home(servers)),
         Route("/graphql", endpoint.answer, methods=["POST"]),
         WebSocketRoute("/graphql", sockets.serve),
-        Route("/healthz", lambda _: JSONResponse({"status": "ok"})),
+        Route("/healthz", healthy),
         Route("/readyz", readiness(held)),
+        Route("/metrics", measured(metrics)),
         Route("/.well-known/jwks.json", lambda _: JSONResponse(held.services.sessions.jwks())),
         *door.routes(core, documents, make),
         *(Mount(f"/networks/{key}", app=server) for key, server in servers.items()),
@@ -185,7 +188,7 @@ def build(settings: Settings, keys: Keys, *, passwords: Passwords | None = None)
     handlers: Any = {ApiError: refuse, 404: door.not_found, 405: door.method_not_allowed}
     return Starlette(
         routes=routes,
-        middleware=[Middleware(RequestIds), _cors(settings)],
+        middleware=[Middleware(RequestIds, metrics), _cors(settings)],
         exception_handlers=handlers,
         lifespan=lifespan,
     )
@@ -208,6 +211,20 @@ def home(servers: Iterable[str]) -> Callable[[Request], Response]:
     links = [f'<a href="/networks/{key}/">{key}</a>' for key in servers]
     page = (WEB / "index.html").read_text().replace("{networks}", ", ".join(links) or "none")
     return lambda _: HTMLResponse(page)
+
+
+async def healthy(_: Request) -> Response:
+    """Answers that this process lives."""
+    return JSONResponse({"status": "ok"})
+
+
+def measured(metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:
+    """Answers what this process has counted."""
+
+    async def tell(_: Request) -> Response:
+        return Response(metrics.text(), media_type="text/plain; version=0.0.4")
+
+    return tell
 
 
 def readiness(held: Held) -> Callable[[Request], Awaitable[Response]]:

@@ -9,6 +9,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mypost.errors import REQUEST_ID_PREFIX, Code
+from mypost.metrics import Metrics
 from mypost.spelling import MASKED, envelope, mask
 
 log = structlog.get_logger()
@@ -30,10 +31,11 @@ def _choose(scope: Scope) -> str:
 
 
 class RequestIds:
-    """Gives each request an id, tells it in the answer, and logs the request once."""
+    """Gives each request an id, tells it in the answer, counts and logs the request once."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
+        self.metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
@@ -60,13 +62,15 @@ class RequestIds:
             if scope["type"] == "http" and not status:
                 await _apologise(tell, request_id)
         finally:
+            seconds = time.perf_counter() - began
+            self.metrics.request(scope["path"], status, seconds)
             log.info(
                 "request",
                 request_id=request_id,
                 method=scope.get("method", "WS"),
                 path=scope["path"],
                 status=status,
-                ms=round((time.perf_counter() - began) * 1000, 1),
+                ms=round(seconds * 1000, 1),
             )
 
 

@@ -32,6 +32,7 @@ class Settings:
     registration_open: bool
     cookie_secure: bool
     log_level: str
+    engine: str  # compiled; or interpreted, which leaves GraphQL documents to graphql-core
     environment: Mapping[str, str] = field(repr=False)
 
 
@@ -67,25 +68,29 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         registration_open=_registration(env, embedded=embedded),
         cookie_secure=origin.startswith("https://"),
         log_level=level,
+        engine=_word(env, "MYPOST_ENGINE", ("compiled", "interpreted")),
         environment={k: v for k, v in env.items() if k.startswith("MYPOST_")},
     )
 
 
+def _word(env: Mapping[str, str], name: str, words: tuple[str, ...]) -> str:
+    """Reads one of some words; the first is the default."""
+    word = env.get(name, words[0])
+    if word not in words:
+        raise BadSettings(f"{name} is {' or '.join(words)}")
+    return word
+
+
 def _pooled(env: Mapping[str, str]) -> bool:
-    word = env.get("MYPOST_POOLER", "none")
-    if word not in {"none", "transaction"}:
-        raise BadSettings("MYPOST_POOLER is none or transaction")
-    pooled = word == "transaction"
+    pooled = _word(env, "MYPOST_POOLER", ("none", "transaction")) == "transaction"
     if pooled and not (env.get("DATABASE_URL") and env.get("DATABASE_APP_URL")):
         raise BadSettings("MYPOST_POOLER needs DATABASE_APP_URL, the pooler's, and DATABASE_URL")
     return pooled
 
 
 def _registration(env: Mapping[str, str], *, embedded: bool) -> bool:
-    word = env.get("MYPOST_REGISTRATION", "open" if embedded else "closed")
-    if word not in {"open", "closed"}:
-        raise BadSettings("MYPOST_REGISTRATION is open or closed")
-    return word == "open"
+    words = ("open", "closed") if embedded else ("closed", "open")
+    return _word(env, "MYPOST_REGISTRATION", words) == "open"
 
 
 def _words(text: str) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 import structlog
 from graphql import GraphQLError
 
+from mypost.engine.traces import place_of
 from mypost.errors import ApiError, Code, Fault, Invalid
 
 log = structlog.get_logger()
@@ -58,8 +59,5 @@ def spell(error: GraphQLError, request_id: str) -> dict[str, Any]:
 
 def mask(error: BaseException, request_id: str) -> None:
     """Notes an unforeseen error for us: its class and place, never its values."""
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    place = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else None
-    log.error("error.unforeseen", request_id=request_id, error=type(error).__name__, place=place)
+    name, place = type(error).__name__, place_of(error)
+    log.error("error.unforeseen", request_id=request_id, error=name, place=place)

@@ -24,6 +24,7 @@ LAYERS = [
     ("operation",),
     ("context",),
     ("middleware",),
+    ("metrics",),
     ("tokens", "feed", "nudges", "embedded"),
     ("viewer",),
     ("models",),

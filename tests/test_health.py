@@ -52,3 +52,14 @@ async def test_a_page_of_an_allowed_origin_may_call(api: Api, house: House) -> N
 
     assert allowed.headers["access-control-allow-origin"] == house.settings.origin
     assert "access-control-allow-origin" not in refused.headers
+
+
+async def test_a_process_tells_what_it_has_counted(api: Api) -> None:
+    await api.gql("{ __typename }")
+    await api.rest("GET", "/brands")
+    told = (await api.http.get("/metrics")).text
+
+    assert 'mypost_request_seconds_count{door="graphql",status="200"}' in told
+    assert 'mypost_request_seconds_count{door="rest",status="404"}' in told
+    assert 'mypost_engine_operations_total{by="plan"}' in told
+    assert "mypost_engine_documents " in told

@@ -98,6 +98,11 @@ class Documents:
         self._remember(prepared)
         return prepared
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """How many documents are held, and the length of their texts."""
+        return len(self._cache), self._bytes
+
     def _remember(self, prepared: Prepared) -> None:
         self._cache[prepared.text] = prepared
         self._bytes += len(prepared.text)

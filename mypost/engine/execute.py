@@ -20,6 +20,7 @@ from graphql import execute as interpret
 from mypost.engine.compiled import coerce
 from mypost.engine.documents import Prepared
 from mypost.engine.run import Run
+from mypost.engine.traces import place_of
 
 log = structlog.get_logger()
 Variables = dict[str, Any] | None
@@ -60,7 +61,7 @@ async def execute(
             if operation.operation is OperationType.MUTATION:
                 raise
             counts.given_up += 1
-            log.exception("engine.given_up", error=type(error).__name__)
+            log.exception("engine.given_up", error=type(error).__name__, place=place_of(error))
     counts.interpreted += 1
     return await _interpreted(schema, prepared, variables, context, operation_name)
 

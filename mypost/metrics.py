@@ -1,0 +1,77 @@
+"""What `/metrics` tells, in Prometheus' text format; every process counts for itself."""
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from mypost.engine.documents import Documents
+
+SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+API = "/api/"
+
+
+class Engine(Collector):
+    """What the engine has done, read when somebody asks."""
+
+    def __init__(self, documents: Documents) -> None:
+        self.documents = documents
+
+    def collect(self) -> Iterator[Metric]:
+        """Yields the engine's counters."""
+        counts = self.documents.compiler.counts
+        ran = CounterMetricFamily(
+            "mypost_engine_operations",
+            "Operations run, by a plan or by graphql-core.",
+            labels=["by"],
+        )
+        ran.add_metric(["plan"], counts.compiled)
+        ran.add_metric(["graphql-core"], counts.interpreted)
+        yield ran
+        cannot = CounterMetricFamily(
+            "mypost_engine_unsupported", "Documents the engine does not compile.", labels=["reason"]
+        )
+        for reason, times in counts.unsupported.items():
+            cannot.add_metric([reason], times)
+        yield cannot
+        for name, meaning, value in (
+            ("plans", "Plans made.", counts.plans),
+            (
+                "given_up",
+                "Queries that a plan gave up and graphql-core ran again.",
+                counts.given_up,
+            ),
+            ("document_hits", "Documents found prepared.", counts.hits),
+            ("document_misses", "Documents parsed and validated.", counts.misses),
+        ):
+            yield CounterMetricFamily(f"mypost_engine_{name}", meaning, value)
+        held, size = self.documents.size
+        yield GaugeMetricFamily("mypost_engine_documents", "Documents held prepared.", held)
+        yield GaugeMetricFamily("mypost_engine_document_bytes", "What they weigh.", size)
+
+
+class Metrics:
+    """The metrics of one process."""
+
+    def __init__(self, documents: Documents) -> None:
+        self.registry = CollectorRegistry()
+        self.registry.register(Engine(documents))
+        self._seconds = Histogram(
+            "mypost_request_seconds", "Requests, by door and status.", ["door", "status"],
+            buckets=SECONDS, registry=self.registry,
+        )  # fmt: skip
+        self._observers: dict[tuple[str, int], Histogram] = {}
+
+    def request(self, path: str, status: int, seconds: float) -> None:
+        """Counts one request that has been answered."""
+        door = "graphql" if path == "/graphql" else "rest" if path.startswith(API) else "other"
+        observer = self._observers.get((door, status))
+        if observer is None:
+            observer = self._seconds.labels(door, str(status))
+            self._observers[door, status] = observer
+        observer.observe(seconds)
+
+    def text(self) -> bytes:
+        """Answers everything in the text format."""
+        return generate_latest(self.registry)
