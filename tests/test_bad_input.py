@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from mypost import logs
 from mypost.engine.documents import Documents
+from mypost.metrics import Metrics
 from mypost.middleware import RequestIds
 from mypost.schema.build import schema
 from mypost.spelling import MASKED, spell
@@ -386,7 +387,7 @@ async def test_what_no_layer_caught_is_masked_and_logged(started: bool, written:
         sent.append(message)
 
     scope = {"type": "http", "method": "GET", "path": "/x", "headers": []}
-    await RequestIds(broken)(scope, keep, keep)
+    await RequestIds(broken, Metrics(Documents(CORE)))(scope, keep, keep)
 
     fault, request = written()
     assert fault.keys() == {"event", "level", "timestamp", "request_id", "error", "place"}
@@ -399,15 +400,18 @@ async def test_what_no_layer_caught_is_masked_and_logged(started: bool, written:
         assert (b"x-request-id", error["requestId"].encode()) in sent[0]["headers"]
 
 
-@pytest.mark.parametrize("pages", [1, 2])
-async def test_a_page_within_a_page_is_answered(ann: Person, pages: int) -> None:
-    answer = await ann.gql(nested(pages), id=ann.brand)
+async def test_a_page_of_a_hundred_is_answered(ann: Person) -> None:
+    answer = await ann.gql(nested(1), id=ann.brand)
 
     assert "errors" not in answer
+    assert answer["extensions"]["cost"] == {"requested": 201, "maximum": 1000}
 
 
-async def test_pages_within_pages_are_refused_before_they_are_read(ann: Person) -> None:
-    answer = await ann.gql(nested(3), id=ann.brand)
+@pytest.mark.parametrize("pages", [2, 3])
+async def test_pages_within_pages_are_refused_before_they_are_read(
+    ann: Person, pages: int
+) -> None:
+    answer = await ann.gql(nested(pages), id=ann.brand)
 
     assert answer["errors"][0]["extensions"]["code"] == "VALIDATION_ERROR"
     assert "data" not in answer

@@ -47,6 +47,8 @@ class _Conditions(Visitor):
 
 def conditions_of(document: DocumentNode) -> tuple[str, ...]:
     """Answers the variables that decide what a document asks for."""
+    if document.loc is not None and "@" not in document.loc.source.body:
+        return ()
     found = _Conditions()
     visit(document, found)
     return tuple(sorted(found.names))

@@ -1,8 +1,8 @@
 """Runs prepared documents: by their plan where there is one, else by graphql-core."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from inspect import isawaitable
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from graphql import (
@@ -10,29 +10,22 @@ from graphql import (
     Executor,
     GraphQLError,
     GraphQLSchema,
-    OperationDefinitionNode,
     OperationType,
     create_source_event_stream,
     execute_subscription_event,
 )
 from graphql import execute as interpret
+from graphql.execution.values import VariableValues
 
 from mypost.engine.compiled import coerce
-from mypost.engine.documents import Prepared
+from mypost.engine.cost import MAX_COST
+from mypost.engine.documents import Prepared, Ready, cost_of
 from mypost.engine.run import Run
 from mypost.engine.traces import place_of
 
 log = structlog.get_logger()
 Variables = dict[str, Any] | None
-
-
-def _chosen(prepared: Prepared, name: str | None) -> OperationDefinitionNode | ExecutionResult:
-    if prepared.document is None:
-        return ExecutionResult(None, prepared.errors)
-    try:
-        return prepared.operation(name)
-    except GraphQLError as error:
-        return ExecutionResult(None, [error])
+Charge = Callable[[int], Awaitable[None]]
 
 
 async def execute(
@@ -41,24 +34,73 @@ async def execute(
     variables: Variables,
     context: object,
     operation_name: str | None = None,
+    charge: Charge | None = None,
 ) -> ExecutionResult:
-    """Runs a query or mutation; a result whose `data` was never begun has `data` None."""
-    operation = _chosen(prepared, operation_name)
-    if isinstance(operation, ExecutionResult):
-        return operation
-    if operation.operation is OperationType.SUBSCRIPTION:
+    """Runs a query or mutation; a result whose `data` was never begun has `data` None.
+
+    `charge` is told the cost before anything runs, and may raise.
+    """
+    asked = _ask(schema, prepared, variables, operation_name)
+    if isinstance(asked, ExecutionResult):
+        return asked
+    if asked.ready.operation.operation is OperationType.SUBSCRIPTION:
         return ExecutionResult(None, [GraphQLError("Subscriptions need a WebSocket")])
-    values = coerce(schema, operation, variables)
+    if charge is not None:
+        await charge(asked.cost)
+    result = await _run(schema, prepared, asked, context, operation_name, variables)
+    result.extensions = asked.extensions
+    return result
+
+
+class Asked(NamedTuple):
+    """An operation with its variables, and what it costs with them."""
+
+    ready: Ready
+    values: VariableValues
+    cost: int
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        """What the answer says of it."""
+        return {"cost": {"requested": self.cost, "maximum": MAX_COST}}
+
+
+def _ask(
+    schema: GraphQLSchema, prepared: Prepared, variables: Variables, name: str | None
+) -> Asked | ExecutionResult:
+    """Answers what is to be run, or the request error that keeps it from running."""
+    if prepared.document is None:
+        return ExecutionResult(None, prepared.errors)
+    try:
+        ready = prepared.operation(name)
+    except GraphQLError as error:
+        return ExecutionResult(None, [error])
+    values = coerce(schema, ready.operation, variables)
     if isinstance(values, list):
         return ExecutionResult(None, values)
-    counts, plan = prepared.compiler.counts, prepared.plan(operation, values)
+    asked = Asked(ready, values, cost_of(ready, values))
+    if asked.cost > MAX_COST:
+        said = f"This costs {asked.cost}, more than {MAX_COST}: ask for less"
+        return ExecutionResult(None, [GraphQLError(said)], asked.extensions)
+    return asked
+
+
+async def _run(
+    schema: GraphQLSchema,
+    prepared: Prepared,
+    asked: Asked,
+    context: object,
+    operation_name: str | None,
+    variables: Variables,
+) -> ExecutionResult:
+    counts, plan = prepared.compiler.counts, prepared.plan(*asked)
     if plan is not None:
         counts.compiled += 1
         try:
-            return await Run(plan, values, context, None).answer()
+            return await Run(plan, asked.values, context, None).answer()
         except Exception as error:
             # What a mutation has done it must not do again.
-            if operation.operation is OperationType.MUTATION:
+            if asked.ready.operation.operation is OperationType.MUTATION:
                 raise
             counts.given_up += 1
             log.exception("engine.given_up", error=type(error).__name__, place=place_of(error))
@@ -92,18 +134,21 @@ async def subscribe(
     context: object,
     fresh: Callable[[], object],
     operation_name: str | None = None,
+    charge: Charge | None = None,
 ) -> AsyncIterator[ExecutionResult]:
     """Yields one result per event, each executed with a context of its own.
 
     A request error is the only result, with `data` None.
     """
-    operation = _chosen(prepared, operation_name)
-    if isinstance(operation, ExecutionResult):
-        yield operation
+    asked = _ask(schema, prepared, variables, operation_name)
+    if isinstance(asked, ExecutionResult):
+        yield asked
         return
-    if operation.operation is not OperationType.SUBSCRIPTION:
-        yield await execute(schema, prepared, variables, context, operation_name)
+    if asked.ready.operation.operation is not OperationType.SUBSCRIPTION:
+        yield await execute(schema, prepared, variables, context, operation_name, charge)
         return
+    if charge is not None:
+        await charge(asked.cost)
     assert prepared.document is not None  # noqa: S101 - chosen from it
     executor = Executor.build(
         schema, prepared.document, None, context, variables, operation_name, hide_suggestions=True
@@ -118,7 +163,7 @@ async def subscribe(
         return
     try:
         async for event in stream:
-            yield await _event(prepared, operation, executor, event, fresh())
+            yield await _event(prepared, asked, executor, event, fresh())
     except Exception as error:  # noqa: BLE001 - the gate of a subscription speaks at its first event
         yield ExecutionResult(None, [GraphQLError(str(error), path=[], original_error=error)])
     finally:
@@ -127,18 +172,17 @@ async def subscribe(
 
 async def _event(
     prepared: Prepared,
-    operation: OperationDefinitionNode,
+    asked: Asked,
     executor: Executor[Any],
     event: object,
     context: object,
 ) -> ExecutionResult:
     """Executes one event of a subscription; a stream comes back, so it is worth a plan."""
     prepared.sights += 1
-    values, counts = executor.variable_values, prepared.compiler.counts
-    plan = prepared.plan(operation, values)
+    counts, plan = prepared.compiler.counts, prepared.plan(*asked)
     if plan is not None:
         counts.compiled += 1
-        return await Run(plan, values, context, event).answer()
+        return await Run(plan, asked.values, context, event).answer()
     counts.interpreted += 1
     once = executor.build_per_event_executor(event)
     once.context_value = context

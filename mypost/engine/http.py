@@ -122,12 +122,13 @@ class Endpoint:
 
 def spelled(result: ExecutionResult, spell: Spell, context: Any) -> dict[str, Any]:
     """Spells a result; `data` is left out when execution never began."""
+    told: dict[str, Any] = {"extensions": result.extensions} if result.extensions else {}
     if not result.errors:
-        return {"data": result.data}
+        return {"data": result.data, **told}
     errors = [spell(error, context) for error in result.errors]
     if result.data is None and not any(error.path for error in result.errors):
-        return {"errors": errors}
-    return {"errors": errors, "data": result.data}
+        return {"errors": errors, **told}
+    return {"errors": errors, "data": result.data, **told}
 
 
 def _json(answer: dict[str, Any], status: int, *, modern: bool) -> Response:

@@ -11,7 +11,7 @@ from mypost.models import brands
 from mypost.networks import discover
 from mypost.networks.text import MEDIA
 from mypost.schema.brands import Brand
-from mypost.schema.common import Info, MutationPayload, Node, computed, relation
+from mypost.schema.common import Info, MutationPayload, Node, computed, relation, sizes
 
 if TYPE_CHECKING:
 
@@ -47,7 +47,7 @@ class TextLimit:
 class AccountLimits:
     """What an account's network takes."""
 
-    text: list[TextLimit]
+    text: list[TextLimit] = strawberry.field(directives=sizes(2))
 
 
 def limits(root: strawberry.Parent[Any], info: Info) -> AccountLimits:

@@ -11,9 +11,10 @@ from strawberry.schema_directive import Location
 
 from mypost import ids
 from mypost.context import Context
+from mypost.engine.cost import Cost, ListSize
 from mypost.engine.declare import ENGINE, Load, Rows
 from mypost.errors import FaultCode
-from mypost.models.paging import Page, Slice
+from mypost.models.paging import DEFAULT_PAGE, Page, Slice
 from mypost.models.relations import Relation
 from mypost.operation import unstorable
 from mypost.permissions import Permission
@@ -21,6 +22,8 @@ from mypost.permissions import Permission
 T = TypeVar("T")
 Info = strawberry.Info[Context, None]
 ROWS = {ENGINE: Rows()}
+FREE = Cost(weight="0")
+PAGED = ["nodes", "edges"]
 
 strawberry.enum(Permission, name="Permission", description="What a role allows.")
 strawberry.enum(FaultCode, name="UserErrorCode", description="What is wrong with a field.")
@@ -97,7 +100,7 @@ class Node:
         return ids.tag_of(obj.id) is cls.TAG
 
 
-@strawberry.type(description="How to go on from a page.")
+@strawberry.type(description="How to go on from a page.", directives=[FREE])
 class PageInfo:
     """How to go on from a page."""
 
@@ -107,7 +110,7 @@ class PageInfo:
     end_cursor: str | None
 
 
-@strawberry.type(description="A row of a page and its cursor.")
+@strawberry.type(description="A row of a page and its cursor.", directives=[FREE])
 class Edge(Generic[T]):
     """A row of a page and its cursor."""
 
@@ -115,7 +118,7 @@ class Edge(Generic[T]):
     node: T = strawberry.field(metadata=ROWS)
 
 
-@strawberry.type(description="A page of a list.")
+@strawberry.type(description="A page of a list.", directives=[FREE])
 class Connection(Generic[T]):
     """A page of a list."""
 
@@ -156,10 +159,27 @@ class UserError:
 class MutationPayload:
     """What every mutation answers; with errors, nothing was written."""
 
-    user_errors: list[UserError]
+    user_errors: list[UserError] = strawberry.field(directives=[ListSize(assumed_size=1)])
 
 
-def relation(declared: Relation[Any], description: str | None = None) -> Any:
+def pages(*arguments: str) -> ListSize:
+    """The size of a connection: what these arguments say, else a default page."""
+    return ListSize(
+        assumed_size=DEFAULT_PAGE,
+        require_one_slicing_argument=False,
+        sized_fields=PAGED,
+        slicing_arguments=list(arguments),
+    )
+
+
+def sizes(size: int | None) -> list[object]:
+    """The directives of a list that is usually this long."""
+    return [] if size is None else [ListSize(assumed_size=size)]
+
+
+def relation(
+    declared: Relation[Any], description: str | None = None, *, size: int | None = None
+) -> Any:
     """A field that follows a relation declared in models, batched with its siblings."""
 
     def resolve(root: strawberry.Parent[Any], info: Info) -> Any:
@@ -169,7 +189,7 @@ def relation(declared: Relation[Any], description: str | None = None) -> Any:
         return await ctx.follow(declared, parents)
 
     del resolve.__annotations__["return"]
-    return _loaded(resolve, load, description)
+    return _loaded(resolve, load, description, sizes(size))
 
 
 def derived(declared: Relation[Any], compute: Callable[[Any], Any]) -> Any:
@@ -182,13 +202,21 @@ def derived(declared: Relation[Any], compute: Callable[[Any], Any]) -> Any:
         return [compute(found) for found in await ctx.follow(declared, parents)]
 
     resolve.__annotations__["return"] = compute.__annotations__["return"]
-    return _loaded(resolve, load, compute.__doc__)
+    return _loaded(resolve, load, compute.__doc__, [])
 
 
-def _loaded(resolve: Callable[..., Any], load: Callable[..., Any], description: str | None) -> Any:
+def _loaded(
+    resolve: Callable[..., Any],
+    load: Callable[..., Any],
+    description: str | None,
+    directives: list[object],
+) -> Any:
     """Declares both ways to a field: one object for graphql-core, a batch for the engine."""
     return strawberry.field(
-        resolver=resolve, description=description, metadata={ENGINE: Load(load)}
+        resolver=resolve,
+        description=description,
+        directives=directives,
+        metadata={ENGINE: Load(load)},
     )
 
 
@@ -202,12 +230,12 @@ def listing(declared: Any, description: str | None = None) -> Any:
         return Connection(page=await info.context.page(declared, slice_, root.id))
 
     del resolve.__annotations__["return"]
-    return strawberry.field(resolver=resolve, description=description)
+    return strawberry.field(resolver=resolve, description=description, directives=[pages("first")])
 
 
-def computed(resolve: Callable[..., Any]) -> Any:
+def computed(resolve: Callable[..., Any], *, size: int | None = None) -> Any:
     """A field computed from its row; the docstring describes it."""
-    return strawberry.field(resolver=resolve, description=resolve.__doc__)
+    return strawberry.field(resolver=resolve, description=resolve.__doc__, directives=sizes(size))
 
 
 def values(members: Sequence[enum.Enum] | None) -> list[str] | None:

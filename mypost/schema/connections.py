@@ -10,7 +10,7 @@ from mypost import ids
 from mypost.models import accounts
 from mypost.schema import rules
 from mypost.schema.accounts import Network, SocialAccount
-from mypost.schema.common import JSON, Info, MutationPayload, Node, computed
+from mypost.schema.common import JSON, Info, MutationPayload, Node, computed, sizes
 from mypost.schema.rules import ruled
 
 
@@ -50,7 +50,7 @@ class ConnectionOffer:
     connection_id: strawberry.ID
     kind: ConnectionKind
     authorization_url: str | None
-    fields: list[CredentialField] | None
+    fields: list[CredentialField] | None = strawberry.field(directives=sizes(5))
     state: str
     expires_at: datetime
 
@@ -87,8 +87,8 @@ class SocialConnection(Node):
     status: ConnectionStatus
     error: str | None
     expires_at: datetime
-    choices: list[AccountChoice] | None = computed(choices)
-    accounts: list[SocialAccount] = computed(connected)
+    choices: list[AccountChoice] | None = computed(choices, size=10)
+    accounts: list[SocialAccount] = computed(connected, size=5)
 
 
 @strawberry.input(description="Which network to connect.")

@@ -11,7 +11,7 @@ from mypost.errors import invalid
 from mypost.models import posts
 from mypost.models.paging import Slice
 from mypost.operation import check
-from mypost.schema.common import Connection, Info, values
+from mypost.schema.common import Connection, Info, pages, values
 
 
 @strawberry.enum(description="Where a post stands, in four words.")
@@ -87,4 +87,6 @@ async def resolve(
 
 
 del resolve.__annotations__["return"]
-posts_field: Any = strawberry.field(resolver=resolve, description=resolve.__doc__)
+posts_field: Any = strawberry.field(
+    resolver=resolve, description=resolve.__doc__, directives=[pages("first", "last")]
+)

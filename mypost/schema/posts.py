@@ -146,7 +146,7 @@ class Post(Node):
     updated_at: datetime
     brand: Brand = relation(brands.OWNER, "Whose voice it is.")
     author: User | None = relation(users.AUTHOR, "Who wrote it; null when he has left.")
-    targets: list[Target] = relation(posts.TARGETS, "Where it goes and how it went.")
+    targets: list[Target] = relation(posts.TARGETS, "Where it goes and how it went.", size=4)
 
 
 @strawberry.input(description="A new post; with `scheduledAt` it is scheduled at once.")

@@ -3,14 +3,20 @@
 import strawberry
 
 import mypost.resolvers  # noqa: F401 - declares the operations
+from mypost.engine.cost import ListSize
+from mypost.resolvers.nodes import MAX_IDS
 from mypost.schema.accounts import SocialAccount
 from mypost.schema.brands import Brand
-from mypost.schema.common import Connection, Node
+from mypost.schema.common import Connection, Node, pages
 from mypost.schema.connections import SocialConnection
 from mypost.schema.posts import Post
 from mypost.schema.roots import asked
 from mypost.schema.users import Viewer
 from mypost.schema.workspaces import Workspace
+
+NODES = ListSize(
+    assumed_size=MAX_IDS, require_one_slicing_argument=False, slicing_arguments=["ids"]
+)
 
 
 @strawberry.type(description="Reading.")
@@ -18,9 +24,9 @@ class Query:
     """Reading."""
 
     node: Node | None = asked("node")
-    nodes: list[Node | None] = asked("nodes")
+    nodes: list[Node | None] = asked("nodes", NODES)
     viewer: Viewer = asked("viewer")
-    workspaces: Connection[Workspace] = asked("workspaces")
+    workspaces: Connection[Workspace] = asked("workspaces", pages("first"))
     workspace: Workspace | None = asked("workspace")
     brand: Brand | None = asked("brand")
     social_account: SocialAccount | None = asked("social_account")

@@ -7,19 +7,25 @@ from typing import Any
 
 import strawberry
 
+from mypost.engine.cost import Cost, ListSize
 from mypost.errors import Invalid
 from mypost.operation import OPERATIONS, Operation, ask, change, listen
 from mypost.schema.common import Info, Requires, UserError
 
+# A change costs what a REST call is charged.
+CHANGE = Cost(weight="100")
 
-def asked(name: str) -> Any:
-    """A query's root field."""
+
+def asked(name: str, size: ListSize | None = None) -> Any:
+    """A query's root field; a list says its size."""
     operation = OPERATIONS[name]
 
     async def resolve(info: Info, **arguments: Any) -> Any:
         return await ask(operation, info.context, arguments)
 
-    return _field(operation, resolve, _arguments(operation))
+    field = _field(operation, resolve, _arguments(operation))
+    field.directives += [size] if size else []
+    return field
 
 
 def changed(name: str, payload: type[Any]) -> Any:
@@ -35,7 +41,9 @@ def changed(name: str, payload: type[Any]) -> Any:
 
     resolve.__annotations__["return"] = payload
     declared = inspect.signature(operation.resolver).parameters["input"]
-    return _field(operation, resolve, [declared], payload)
+    field = _field(operation, resolve, [declared], payload)
+    field.directives.append(CHANGE)
+    return field
 
 
 def heard(name: str) -> Any:

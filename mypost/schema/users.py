@@ -61,4 +61,4 @@ class Viewer:
     email: str
     name: str
     timezone: str
-    workspaces: list[ViewerWorkspace] = computed(memberships)
+    workspaces: list[ViewerWorkspace] = computed(memberships, size=5)
