@@ -31,6 +31,7 @@ check: $(STAMP) ## format, lint, types, schema.graphql current, import rule
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/mypost schema --check
+	$(BIN)/mypost openapi --check
 	$(BIN)/pytest tests/test_architecture.py
 
 .PHONY: test
@@ -71,8 +72,9 @@ figure: $(STAMP) ## measure one figure: ID=P8; BREAK=1 runs its negative control
 	@$(BIN)/python -m bench.figure $(ID) $(if $(BREAK),--break)
 
 .PHONY: schema
-schema: $(STAMP) ## write schema.graphql anew
+schema: $(STAMP) ## write schema.graphql and openapi.json anew
 	$(BIN)/mypost schema
+	$(BIN)/mypost openapi
 
 .PHONY: format
 format: $(STAMP) ## format, and mend what the linter can

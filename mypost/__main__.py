@@ -1,4 +1,4 @@
-"""The command line: `mypost serve`, `worker`, `migrate`, `user`, `demo`, `schema`, `explain`."""
+"""The command line: `mypost serve`, `worker`, `migrate`, `user`, `demo`, `schema`, `openapi`, …"""
 
 import asyncio
 import sys
@@ -127,11 +127,29 @@ def schema(*, check: bool = False) -> None:
     """
     from mypost.schema.build import sdl
 
-    path, text = Path("schema.graphql"), sdl()
+    _write_or_check(Path("schema.graphql"), sdl(), check=check)
+
+
+def _write_or_check(path: Path, text: str, *, check: bool) -> None:
     if not check:
         path.write_text(text)
     elif not path.exists() or path.read_text() != text:
-        _fail("schema.graphql is not current: run `make schema` and review the difference")
+        _fail(f"{path} is not current: run `make schema` and review the difference")
+
+
+@app.command
+def openapi(*, check: bool = False) -> None:
+    """Writes openapi.json, or checks that it is current.
+
+    Parameters
+    ----------
+    check: Whether to compare instead of writing; exits 1 when they differ.
+    """
+    from mypost.rest.openapi import document
+
+    path = Path("openapi.json")
+    text = orjson.dumps(document(), option=orjson.OPT_INDENT_2).decode() + "\n"
+    _write_or_check(path, text, check=check)
 
 
 @app.command

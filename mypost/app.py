@@ -1,21 +1,21 @@
 """The ASGI application: what a process holds, the middleware in order, the doors."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
+import orjson
 from graphql import GraphQLError
 from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from mypost import clock, networks
+from mypost import clock, networks, pages
 from mypost.context import Caller, Context, Services
 from mypost.crypto import Keys
 from mypost.engine.documents import Documents
@@ -30,13 +30,14 @@ from mypost.nudges import Nudges
 from mypost.resolvers.auth import REFRESH_COOKIE
 from mypost.rest import door
 from mypost.rest.cookies import set_cookies
+from mypost.rest.openapi import document
 from mypost.schema.build import schema
 from mypost.settings import Settings
 from mypost.spelling import spell
 from mypost.tokens import Passwords, Sessions
 from mypost.viewer import Viewer
 
-WEB = Path(__file__).parent / "web"
+DESCRIPTION = orjson.dumps(document())
 
 
 class Held:
@@ -175,13 +176,14 @@ def build(settings: Settings, keys: Keys, *, passwords: Passwords | None = None)
     keys_in_use = networks.enabled(settings.environment, embedded=settings.embedded)
     servers = networks.servers(keys_in_use, settings.data_dir / "networks")
     routes: list[BaseRoute] = [
-        Route("/", home(servers)),
+        *pages.routes(servers),
         Route("/graphql", endpoint.answer, methods=["POST"]),
         WebSocketRoute("/graphql", sockets.serve),
         Route("/healthz", healthy),
         Route("/readyz", readiness(held)),
         Route("/metrics", measured(metrics)),
         Route("/.well-known/jwks.json", lambda _: JSONResponse(held.services.sessions.jwks())),
+        Route("/openapi.json", described),
         *door.routes(core, documents, make),
         *(Mount(f"/networks/{key}", app=server) for key, server in servers.items()),
     ]
@@ -206,16 +208,14 @@ def _cors(settings: Settings) -> Middleware:
     )
 
 
-def home(servers: Iterable[str]) -> Callable[[Request], Response]:
-    """Answers the first page: where to go from here."""
-    links = [f'<a href="/networks/{key}/">{key}</a>' for key in servers]
-    page = (WEB / "index.html").read_text().replace("{networks}", ", ".join(links) or "none")
-    return lambda _: HTMLResponse(page)
-
-
 async def healthy(_: Request) -> Response:
     """Answers that this process lives."""
     return JSONResponse({"status": "ok"})
+
+
+async def described(_: Request) -> Response:
+    """Answers the OpenAPI description of the REST door."""
+    return Response(DESCRIPTION, media_type="application/json")
 
 
 def measured(metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:

@@ -17,6 +17,7 @@ LAYERS = [
     ("__main__", "demo"),
     ("process", "people"),
     ("app", "jobs"),
+    ("pages",),
     ("rest",),
     ("schema.build", "schema.query", "schema.mutation", "schema.subscription"),
     ("resolvers",),

@@ -408,9 +408,7 @@ async def test_a_page_of_a_hundred_is_answered(ann: Person) -> None:
 
 
 @pytest.mark.parametrize("pages", [2, 3])
-async def test_pages_within_pages_are_refused_before_they_are_read(
-    ann: Person, pages: int
-) -> None:
+async def test_pages_within_pages_are_refused_before_they_are_read(ann: Person, pages: int) -> None:
     answer = await ann.gql(nested(pages), id=ann.brand)
 
     assert answer["errors"][0]["extensions"]["code"] == "VALIDATION_ERROR"

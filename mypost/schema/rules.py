@@ -25,6 +25,12 @@ _COMMON = """
 COMMON_PASSWORDS = frozenset(_COMMON.split())
 
 
+def says(rule: Rule, **schema: Any) -> Rule:
+    """Notes what a rule says in JSON Schema, for the description of the REST door."""
+    rule.says = schema  # type: ignore[attr-defined]
+    return rule
+
+
 def length(most: int, *, least: int = 1) -> Rule:
     """Text of `least` to `most` characters, not only blanks."""
 
@@ -35,7 +41,7 @@ def length(most: int, *, least: int = 1) -> Rule:
             return "Must not be empty", FaultCode.REQUIRED
         return None
 
-    return rule
+    return says(rule, minLength=least, maxLength=most)
 
 
 def most(count: int) -> Rule:
@@ -46,7 +52,7 @@ def most(count: int) -> Rule:
             return f"Must have at most {count} entries, has {len(value)}", FaultCode.TOO_MANY
         return None
 
-    return rule
+    return says(rule, maxItems=count)
 
 
 def email(value: str) -> Verdict:
@@ -87,7 +93,7 @@ def maybe(rule: Rule) -> Rule:
     def inner(value: Any) -> Verdict:
         return None if value.value is None else rule(value.value)
 
-    return inner
+    return says(inner, **getattr(rule, "says", {}))
 
 
 def each(rule: Rule) -> Rule:
