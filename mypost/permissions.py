@@ -27,6 +27,26 @@ class Permission(StrEnum):
     WORKSPACE_SETTINGS = "workspace.settings"
 
 
+DESCRIPTIONS = {
+    Permission.POSTS_CREATE: "Create posts",
+    Permission.POSTS_EDIT: "Edit posts",
+    Permission.POSTS_DELETE: "Delete posts",
+    Permission.POSTS_PUBLISH: "Publish posts",
+    Permission.POSTS_SCHEDULE: "Schedule posts",
+    Permission.MEDIA_UPLOAD: "Upload media",
+    Permission.MEDIA_DELETE: "Delete media",
+    Permission.BRANDS_CREATE: "Create brands",
+    Permission.BRANDS_EDIT: "Edit brands",
+    Permission.BRANDS_DELETE: "Delete brands",
+    Permission.ACCOUNTS_CONNECT: "Connect social accounts",
+    Permission.ACCOUNTS_DISCONNECT: "Disconnect social accounts",
+    Permission.ANALYTICS_VIEW: "View analytics",
+    Permission.ANALYTICS_EXPORT: "Export analytics",
+    Permission.USERS_INVITE: "Invite users",
+    Permission.USERS_MANAGE: "Manage users",
+    Permission.ROLES_MANAGE: "Manage roles",
+    Permission.WORKSPACE_SETTINGS: "Manage workspace settings",
+}
 P = Permission
 _ALL = frozenset(Permission)
 _ADMIN_ONLY = {P.BRANDS_DELETE, P.USERS_MANAGE, P.ROLES_MANAGE, P.WORKSPACE_SETTINGS}

@@ -4,8 +4,9 @@ import json
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import httpx2
 from websockets.asyncio.client import ClientConnection, connect
@@ -135,6 +136,13 @@ class Api:
         if workspace:
             person.workspace, person.brand = str(home), str(brand)
         return person
+
+    async def again(self, person: Person) -> Person:
+        """The same person in a new session: what a cache knew of him does not count."""
+        issued = await self.house.services.sessions.open(
+            Db(self.house.services.pool), UUID(person.id)
+        )
+        return replace(person, token=issued.access_token, refresh_token=issued.refresh_token)
 
     async def colleague(self, owner: Person, role: str) -> Person:
         """Somebody with a default role in the owner's workspace."""

@@ -25,6 +25,10 @@ OFFER = (
     "{ connectionId kind authorizationUrl state expiresAt"
     " fields { name label secret help choices } }"
 )
+ROLE = (
+    "{ id workspaceId name permissions system ownPostsOnly userCount version createdAt updatedAt }"
+)
+MEMBER = "{ id email name role { id name } status joinedAt lastActiveAt }"
 SESSION = "accessToken expiresIn refreshToken refreshExpiresIn"
 ERRORS = "userErrors { code message path }"
 LOGIN = f"{{ {SESSION} user {{ id email name }} {ERRORS} }}"
@@ -68,6 +72,36 @@ OPERATIONS = {
         "UpdateWorkspaceInput",
         WORKSPACE,
         "workspace",
+    ),
+    "create_role": Spelling(
+        "POST /workspaces/{workspaceId}/roles",
+        "mutation",
+        "createRole",
+        "CreateRoleInput",
+        ROLE,
+        "role",
+    ),
+    "update_role": Spelling(
+        "PATCH /roles/{id}", "mutation", "updateRole", "UpdateRoleInput", ROLE, "role"
+    ),
+    "delete_role": Spelling(
+        "DELETE /roles/{id}", "mutation", "deleteRole", "DeleteRoleInput", "", "deletedId"
+    ),
+    "update_member": Spelling(
+        "PATCH /workspaces/{workspaceId}/users/{userId}",
+        "mutation",
+        "updateMember",
+        "UpdateMemberInput",
+        MEMBER,
+        "member",
+    ),
+    "remove_member": Spelling(
+        "DELETE /workspaces/{workspaceId}/users/{userId}",
+        "mutation",
+        "removeMember",
+        "RemoveMemberInput",
+        "",
+        "deletedId",
     ),
     "create_brand": Spelling(
         "POST /workspaces/{workspaceId}/brands",
@@ -147,7 +181,7 @@ OPERATIONS = {
 }
 
 # Enum values are in capitals by GraphQL and lower-case words by REST.
-ENUM_FIELDS = {"network", "refreshTokenIn"}
+ENUM_FIELDS = {"network", "refreshTokenIn", "permissions"}
 ENUM_ANSWERS = {"status", "phase", "network", "kind", "permissions"}
 STATUS_OF = {
     "UNAUTHORIZED": 401,
@@ -189,11 +223,19 @@ class Door(Protocol):
     async def call(self, who: "Person | None", operation: str, **given: Any) -> Answer: ...
 
 
+def _upper(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_upper(item) for item in value]
+    return value.replace(".", "_").upper() if isinstance(value, str) else value
+
+
 def _lower(value: Any, key: str = "") -> Any:
     if isinstance(value, dict):
         return {k: _lower(v, k) for k, v in value.items()}
     if isinstance(value, list):
         return [_lower(item, key) for item in value]
+    if key == "permissions" and isinstance(value, str):
+        return value.lower().replace("_", ".", 1)
     return value.lower() if key in ENUM_ANSWERS and isinstance(value, str) else value
 
 
@@ -207,9 +249,7 @@ class GraphQLDoor:
 
     async def call(self, who: "Person | None", operation: str, **given: Any) -> Answer:
         spelling = OPERATIONS[operation]
-        input = {
-            k: v.upper() if k in ENUM_FIELDS and isinstance(v, str) else v for k, v in given.items()
-        }
+        input = {k: _upper(v) if k in ENUM_FIELDS else v for k, v in given.items()}
         if spelling.kind == "query":
             text = f"query($id: ID!) {{ {spelling.root}(id: $id) {spelling.selection} }}"
             variables = input

@@ -1,5 +1,27 @@
 """What each operation does; importing the package declares all of them."""
 
-from mypost.resolvers import accounts, auth, brands, connections, nodes, posts, status, workspaces
+from mypost.resolvers import (
+    accounts,
+    auth,
+    brands,
+    connections,
+    members,
+    nodes,
+    posts,
+    roles,
+    status,
+    workspaces,
+)
 
-__all__ = ["accounts", "auth", "brands", "connections", "nodes", "posts", "status", "workspaces"]
+__all__ = [
+    "accounts",
+    "auth",
+    "brands",
+    "connections",
+    "members",
+    "nodes",
+    "posts",
+    "roles",
+    "status",
+    "workspaces",
+]

@@ -7,7 +7,9 @@ from mypost.schema.accounts import SocialAccountPayload
 from mypost.schema.auth import LoginPayload, LogoutPayload, RefreshPayload
 from mypost.schema.brands import BrandPayload, DeletePayload
 from mypost.schema.connections import ConnectionOfferPayload, ConnectionPayload
+from mypost.schema.members import MemberPayload
 from mypost.schema.posts import PostPayload
+from mypost.schema.roles import RolePayload
 from mypost.schema.roots import changed
 from mypost.schema.workspaces import WorkspacePayload
 
@@ -22,6 +24,12 @@ class Mutation:
     logout: LogoutPayload = changed("logout", LogoutPayload)
     create_workspace: WorkspacePayload = changed("create_workspace", WorkspacePayload)
     update_workspace: WorkspacePayload = changed("update_workspace", WorkspacePayload)
+    create_role: RolePayload = changed("create_role", RolePayload)
+    update_role: RolePayload = changed("update_role", RolePayload)
+    delete_role: DeletePayload = changed("delete_role", DeletePayload)
+    update_member: MemberPayload = changed("update_member", MemberPayload)
+    remove_member: DeletePayload = changed("remove_member", DeletePayload)
+    leave_workspace: DeletePayload = changed("leave_workspace", DeletePayload)
     create_brand: BrandPayload = changed("create_brand", BrandPayload)
     update_brand: BrandPayload = changed("update_brand", BrandPayload)
     delete_brand: DeletePayload = changed("delete_brand", DeletePayload)

@@ -10,6 +10,7 @@ from mypost.schema.brands import Brand
 from mypost.schema.common import Connection, Node, pages
 from mypost.schema.connections import SocialConnection
 from mypost.schema.posts import Post
+from mypost.schema.roles import PermissionInfo
 from mypost.schema.roots import asked
 from mypost.schema.users import Viewer
 from mypost.schema.workspaces import Workspace
@@ -32,3 +33,4 @@ class Query:
     social_account: SocialAccount | None = asked("social_account")
     social_connection: SocialConnection | None = asked("social_connection")
     post: Post | None = asked("post")
+    permissions: Connection[PermissionInfo] = asked("permissions", pages())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import strawberry
 
 from mypost import ids
-from mypost.models import brands
+from mypost.models import brands, members, roles
 from mypost.permissions import Permission
 from mypost.schema import rules
 from mypost.schema.common import (
@@ -17,6 +17,8 @@ from mypost.schema.common import (
     computed,
     listing,
 )
+from mypost.schema.members import Member
+from mypost.schema.roles import Role
 from mypost.schema.rules import ruled
 from mypost.schema.users import RoleRef
 
@@ -68,6 +70,8 @@ class Workspace(Node):
     brands: Connection[Annotated["Brand", strawberry.lazy("mypost.schema.brands")]] = listing(
         brands.BY_WORKSPACE, "Its brands, newest first."
     )
+    users: Connection[Member] = listing(members.BY_WORKSPACE, "Its members, newest first.")
+    roles: Connection[Role] = listing(roles.BY_WORKSPACE, "Its roles, newest first.")
 
 
 @strawberry.input(description="A new workspace; the caller becomes its owner.")

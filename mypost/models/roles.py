@@ -1,0 +1,38 @@
+"""Roles: named sets of permissions, six of them in every workspace."""
+
+from uuid import UUID
+
+from mypost.models.base import Db
+from mypost.models.paging import Listing
+from mypost.models.relations import Relation
+from mypost.models.users import Role
+
+COLUMNS = "*, (SELECT count(*)::int FROM members m WHERE m.role_id = roles.id) AS user_count"
+BY_ID = Relation(Role, "roles", "id", "id", columns=COLUMNS, one=True)
+BY_WORKSPACE = Listing("roles", Role, "roles", parent_key="workspace_id", columns=COLUMNS)
+
+
+async def insert(db: Db, id: UUID, workspace_id: UUID, name: str, permissions: list[str]) -> bool:
+    """Writes a role; False when its name is taken in the workspace."""
+    written = await db.run(
+        "INSERT INTO roles (id, workspace_id, name, permissions) VALUES ($1, $2, $3, $4)"
+        " ON CONFLICT (workspace_id, name) DO NOTHING",
+        id, workspace_id, name, permissions,
+    )  # fmt: skip
+    return written == 1
+
+
+async def update(db: Db, role: Role, name: str, permissions: list[str]) -> bool:
+    """Changes a role; False when its name is taken in the workspace."""
+    taken = await db.value(
+        "SELECT 1 FROM roles WHERE workspace_id = $1 AND name = $2 AND id <> $3",
+        role.workspace_id, name, role.id,
+    )  # fmt: skip
+    if taken:
+        return False
+    await db.run(
+        "UPDATE roles SET name = $2, permissions = $3, version = version + 1,"
+        " updated_at = mypost_now() WHERE id = $1",
+        role.id, name, permissions,
+    )  # fmt: skip
+    return True
