@@ -126,7 +126,7 @@ def connector(held: Held) -> Callable[[WebSocket, dict[str, Any]], Awaitable[Sub
         except Unauthorized as refused:
             raise Refused(refused.message) from None
         caller = caller_of(websocket, services.settings)
-        return Subscriber(services, caller, viewer, services.sessions.read(token)["exp"])
+        return Subscriber(services, caller, viewer, services.sessions.expires(token))
 
     return connect
 

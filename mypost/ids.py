@@ -32,6 +32,7 @@ class Tag(IntEnum):
     EXPORT = 17
     TOKEN = 18
     INVITATION = 19
+    ACCESS_TOKEN = 20
 
 
 def new(tag: Tag) -> UUID:

@@ -1,6 +1,7 @@
 """Signing in: password hashes, access tokens, rotating refresh tokens, and the session check."""
 
 import asyncio
+import math
 import secrets
 import time
 from collections import OrderedDict
@@ -32,6 +33,7 @@ ALGORITHM = "EdDSA"
 TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068's name of the type
 MAX_WAITING = 20
 LEEWAY_S = 30
+PREFIX = "mypost_"  # of a personal access token
 
 
 class Passwords:
@@ -98,6 +100,7 @@ class Sessions:
         self._public = keys.signing.public_key()
         self._viewers: OrderedDict[UUID, tuple[float, Viewer | None]] = OrderedDict()
         self._claims: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._found: OrderedDict[bytes, tuple[float, UUID | None]] = OrderedDict()
 
     def access_token(self, user_id: UUID, session_id: UUID) -> str:
         """Signs an access token of 900 s; it carries no roles (RFC 9068)."""
@@ -149,10 +152,26 @@ class Sessions:
 
     async def viewer(self, token: str) -> Viewer:
         """Answers who holds this access token; raises Unauthorized when nobody does any more."""
-        found = await self.holder(UUID(self.read(token)["sid"]))
+        personal = token.startswith(PREFIX)
+        id = await self._personal(token) if personal else UUID(self.read(token)["sid"])
+        found = await self.holder(id) if id else None
         if found is None:
-            raise Unauthorized("The session has ended")
+            raise Unauthorized("The token does not hold" if personal else "The session has ended")
         return found
+
+    async def _personal(self, token: str) -> UUID | None:
+        """Finds a personal access token by its hash, from a cache of at most 5 s."""
+        key = digest(token)
+        at, known = self._found.get(key, (0.0, None))
+        if time.monotonic() - at < VIEWER_CACHE_S:
+            return known
+        found: UUID | None = await Db(self.pool).value("SELECT access_token_find($1)", key)
+        _remember(self._found, key, (time.monotonic(), found))
+        return found
+
+    def expires(self, token: str) -> float:
+        """When a token that holds ends of itself, in seconds since 1970."""
+        return math.inf if token.startswith(PREFIX) else float(self.read(token)["exp"])
 
     async def holder(
         self, session_id: UUID, *, fresh: bool = False, db: Db | None = None
@@ -164,7 +183,9 @@ class Sessions:
         at, known = self._viewers.get(session_id, (0.0, None))
         if not fresh and time.monotonic() - at < VIEWER_CACHE_S:
             return known
-        record = await (db or Db(self.pool)).record("SELECT * FROM session_viewer($1)", session_id)
+        personal = ids.tag_of(session_id) is ids.Tag.ACCESS_TOKEN
+        sql = f"SELECT * FROM {'token' if personal else 'session'}_viewer($1)"
+        record = await (db or Db(self.pool)).record(sql, session_id)
         found = None if record is None else viewer.build(session_id, record)
         _remember(self._viewers, session_id, (time.monotonic(), found))
         return found

@@ -114,8 +114,9 @@ class House:
     async def digest(self) -> str:
         """A fingerprint of everything a refused operation could have changed."""
         tables = (
-            "users", "workspaces", "roles", "members", "brands", "accounts", "connections",
-            "posts", "post_tags", "targets", "transitions", "outbox", "events", "audit_events",
+            "users", "access_tokens", "sessions", "workspaces", "roles", "members", "brands",
+            "accounts", "connections", "posts", "post_tags", "targets", "transitions", "outbox",
+            "events", "audit_events",
         )  # fmt: skip
         parts = " || ".join(
             f"coalesce((SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {t} t), '')"

@@ -1,6 +1,7 @@
 """What each operation does; importing the package declares all of them."""
 
 from mypost.resolvers import (
+    account,
     accounts,
     auth,
     brands,
@@ -14,6 +15,7 @@ from mypost.resolvers import (
 )
 
 __all__ = [
+    "account",
     "accounts",
     "auth",
     "brands",

@@ -37,7 +37,9 @@ def within(ctx: Context, row: Any, permissions: Iterable[str]) -> None:
 async def permissions(ctx: Context) -> Connection[Any]:
     """What a role can allow: the 18 permissions."""
     every = [PermissionInfo(name=p, description=text) for p, text in DESCRIPTIONS.items()]
-    page: Page[Any] = Page(every, False, False, len(every), lambda row: row.name)  # noqa: FBT003
+    page: Page[Any] = Page(
+        every, has_next=False, has_previous=False, limit=len(every), cursor_of=lambda row: row.name
+    )
     return Connection(page=page)
 
 

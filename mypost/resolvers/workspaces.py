@@ -12,6 +12,7 @@ from mypost.models.paging import Slice
 from mypost.models.workspaces import Workspace
 from mypost.operation import On, mutation, query
 from mypost.permissions import DEFAULT_ROLES, OWNER, Permission
+from mypost.resolvers.account import shown
 from mypost.schema.common import Connection
 from mypost.schema.users import Viewer
 from mypost.schema.workspaces import CreateWorkspaceInput, UpdateWorkspaceInput
@@ -20,8 +21,7 @@ from mypost.schema.workspaces import CreateWorkspaceInput, UpdateWorkspaceInput
 @query()
 async def viewer(ctx: Context) -> Viewer:
     """Who is calling, and where he may do what."""
-    me = ctx.viewer
-    return Viewer(id=str(me.id), email=me.email, name=me.name, timezone=me.timezone)  # type: ignore[arg-type]
+    return shown(ctx)
 
 
 @query()

@@ -3,6 +3,7 @@
 import strawberry
 
 import mypost.resolvers  # noqa: F401 - declares the operations
+from mypost.schema.account import AccessTokenPayload, ChangePasswordPayload, ViewerPayload
 from mypost.schema.accounts import SocialAccountPayload
 from mypost.schema.auth import LoginPayload, LogoutPayload, RefreshPayload
 from mypost.schema.brands import BrandPayload, DeletePayload
@@ -22,6 +23,11 @@ class Mutation:
     login: LoginPayload = changed("login", LoginPayload)
     refresh_session: RefreshPayload = changed("refresh_session", RefreshPayload)
     logout: LogoutPayload = changed("logout", LogoutPayload)
+    update_viewer: ViewerPayload = changed("update_viewer", ViewerPayload)
+    change_password: ChangePasswordPayload = changed("change_password", ChangePasswordPayload)
+    revoke_session: DeletePayload = changed("revoke_session", DeletePayload)
+    create_access_token: AccessTokenPayload = changed("create_access_token", AccessTokenPayload)
+    revoke_access_token: DeletePayload = changed("revoke_access_token", DeletePayload)
     create_workspace: WorkspacePayload = changed("create_workspace", WorkspacePayload)
     update_workspace: WorkspacePayload = changed("update_workspace", WorkspacePayload)
     create_role: RolePayload = changed("create_role", RolePayload)

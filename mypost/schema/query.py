@@ -5,6 +5,7 @@ import strawberry
 import mypost.resolvers  # noqa: F401 - declares the operations
 from mypost.engine.cost import ListSize
 from mypost.resolvers.nodes import MAX_IDS
+from mypost.schema.account import AccessToken, Session
 from mypost.schema.accounts import SocialAccount
 from mypost.schema.brands import Brand
 from mypost.schema.common import Connection, Node, pages
@@ -33,4 +34,6 @@ class Query:
     social_account: SocialAccount | None = asked("social_account")
     social_connection: SocialConnection | None = asked("social_connection")
     post: Post | None = asked("post")
+    sessions: Connection[Session] = asked("sessions", pages())
+    access_tokens: Connection[AccessToken] = asked("access_tokens", pages())
     permissions: Connection[PermissionInfo] = asked("permissions", pages())

@@ -1,0 +1,165 @@
+"""A person's own account by both doors: name, password, sessions, personal access tokens."""
+
+from datetime import timedelta
+
+import pytest
+
+from mypost import clock
+from tests.client import PASSWORD, Api, Person
+from tests.conftest import House
+from tests.doors import Door
+
+NEW = "a much longer secret"
+
+
+def by(person: Person, token: str) -> Person:
+    """The same person with another bearer."""
+    return Person(person.api, person.id, person.email, token, "", person.workspace, person.brand)
+
+
+async def token_of(ann: Person, *permissions: str, **given: object) -> dict:
+    body = {"name": "Script", "permissions": list(permissions), **given}
+    answer = await ann.rest("POST", "/auth/tokens", body)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+async def test_a_person_changes_name_and_time_zone(ann: Person, door: Door) -> None:
+    changed = await door.call(ann, "update_viewer", name=" Anna ", timezone="Europe/Berlin")
+
+    assert (changed.ok["name"], changed.ok["timezone"]) == ("Anna", "Europe/Berlin")
+    me = (await ann.rest("GET", "/auth/me")).json()
+    assert (me["name"], me["timezone"]) == ("Anna", "Europe/Berlin")
+    assert me["workspaces"][0]["id"] == ann.workspace
+
+
+async def test_a_wrong_time_zone_is_named(house: House, ann: Person, door: Door) -> None:
+    before = await house.digest()
+    answer = await door.call(ann, "update_viewer", timezone="Mars/Olympus")
+
+    assert (answer.code, answer.paths) == ("VALIDATION_ERROR", {"timezone"})
+    assert await house.digest() == before
+
+
+async def test_a_new_password_ends_every_other_session(
+    api: Api, house: House, ann: Person, door: Door
+) -> None:
+    other = await api.again(ann)
+    assert (await other.rest("GET", "/auth/me")).status_code == 200
+    assert (await door.call(ann, "change_password", current=PASSWORD, new=NEW)).code is None
+
+    for session in list(house.services.sessions._viewers):
+        house.services.sessions.forget(session)
+    assert (await other.rest("GET", "/auth/me")).status_code == 401
+    assert (await ann.rest("GET", "/auth/me")).status_code == 200
+    login = {"email": ann.email, "password": NEW}
+    assert (await api.rest("POST", "/auth/login", login)).status_code == 200
+    login["password"] = PASSWORD
+    assert (await api.rest("POST", "/auth/login", login)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [({"current": "wrong", "new": NEW}, "current"), ({"current": PASSWORD, "new": "x"}, "new")],
+)
+async def test_a_password_that_will_not_do_changes_nothing(
+    house: House, ann: Person, door: Door, given: dict, path: str
+) -> None:
+    before = await house.digest()
+    answer = await door.call(ann, "change_password", **given)
+
+    assert (answer.code, answer.paths) == ("VALIDATION_ERROR", {path})
+    assert await house.digest() == before
+
+
+async def test_sessions_are_listed_and_ended(api: Api, ann: Person, door: Door) -> None:
+    await api.again(ann)
+    listed = (await ann.rest("GET", "/auth/sessions")).json()["data"]
+    assert [each["current"] for each in listed] == [False, True]
+    assert all(each["lastActiveAt"] for each in listed)
+
+    assert (await door.call(ann, "revoke_session", id=listed[0]["id"])).code is None
+    left = (await ann.rest("GET", "/auth/sessions")).json()["data"]
+    assert [each["id"] for each in left] == [listed[1]["id"]]
+    assert (await door.call(ann, "revoke_session", id=listed[0]["id"])).code == "NOT_FOUND"
+
+
+async def test_a_session_of_somebody_else_does_not_exist(
+    house: House, ann: Person, eve: Person, door: Door
+) -> None:
+    (session,) = (await ann.rest("GET", "/auth/sessions")).json()["data"]
+    before = await house.digest()
+
+    assert (await door.call(eve, "revoke_session", id=session["id"])).code == "NOT_FOUND"
+    assert await house.digest() == before
+    assert (await ann.rest("GET", "/auth/me")).status_code == 200
+
+
+async def test_a_token_is_told_once_and_works_as_the_bearer(ann: Person) -> None:
+    made = await token_of(ann, "posts.create", "brands.create")
+    script = by(ann, made["token"])
+
+    assert made["token"].startswith("mypost_")
+    (listed,) = (await ann.rest("GET", "/auth/tokens")).json()["data"]
+    assert "token" not in listed
+    assert listed == {k: v for k, v in made.items() if k != "token"}
+    assert (await script.rest("GET", f"/brands/{ann.brand}")).status_code == 200
+    path = f"/workspaces/{ann.workspace}/brands"
+    assert (await script.rest("POST", path, {"name": "New"})).status_code == 201
+    (listed,) = (await ann.rest("GET", "/auth/tokens")).json()["data"]
+    assert listed["lastUsedAt"]
+
+
+async def test_a_token_allows_what_it_says_and_its_owner_may(api: Api, ann: Person) -> None:
+    editor = await api.colleague(ann, "Editor")
+    made = await token_of(editor, "brands.create", "posts.create")
+    script = by(editor, made["token"])
+
+    path = f"/workspaces/{ann.workspace}/brands"
+    assert (await script.rest("POST", path, {"name": "New"})).status_code == 403
+    own = by(ann, (await token_of(ann, "posts.create"))["token"])
+    assert (await own.rest("POST", path, {"name": "New"})).status_code == 403
+
+
+async def test_a_token_makes_no_token(house: House, ann: Person, door: Door) -> None:
+    script = by(ann, (await token_of(ann, "posts.create"))["token"])
+    await script.rest("GET", "/auth/me")
+    before = await house.digest()
+
+    refused = [
+        ("create_access_token", {"name": "More", "permissions": []}),
+        ("change_password", {"current": PASSWORD, "new": NEW}),
+        ("update_viewer", {"name": "Other"}),
+    ]
+    for operation, given in refused:
+        assert (await door.call(script, operation, **given)).code == "FORBIDDEN", operation
+    assert await house.digest() == before
+
+
+async def test_a_token_ends(ann: Person, moved: House, door: Door) -> None:
+    soon = (clock.now() + timedelta(hours=1)).isoformat()
+    revoked, late = await token_of(ann, "posts.create"), await token_of(ann, expiresAt=soon)
+
+    assert (await door.call(ann, "revoke_access_token", id=revoked["id"])).code is None
+    gone = await by(ann, revoked["token"]).rest("GET", "/auth/me")
+    assert gone.status_code == 401
+    await moved.shift(timedelta(minutes=61))
+    assert (await by(ann, late["token"]).rest("GET", "/auth/me")).status_code == 401
+
+
+async def test_a_token_that_would_have_ended_is_not_made(
+    house: House, ann: Person, door: Door
+) -> None:
+    before = await house.digest()
+    answer = await door.call(
+        ann, "create_access_token", name="Old", permissions=[], expiresAt="2020-01-01T00:00:00Z"
+    )
+
+    assert (answer.code, answer.paths) == ("VALIDATION_ERROR", {"expiresAt"})
+    assert await house.digest() == before
+
+
+async def test_a_made_up_token_is_refused(ann: Person) -> None:
+    answer = await by(ann, "mypost_" + "x" * 43).rest("GET", "/auth/me")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "UNAUTHORIZED")
