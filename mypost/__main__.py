@@ -99,6 +99,32 @@ def user(email: str, *, name: str, data_dir: DataDir = None) -> None:
     _or_say_why(run)
 
 
+audit = App(name="audit", help="The audit trail.")
+app.command(audit)
+
+
+@audit.command
+def verify(*, data_dir: DataDir = None) -> None:
+    """Computes every seal of the audit trail anew; exits 1 when something was rewritten."""
+    import asyncpg
+
+    from mypost import process
+    from mypost.models.audit import verify as walk
+    from mypost.settings import credentials
+
+    async def run(url: str) -> None:
+        connection = await asyncpg.connect(**credentials(url))
+        try:
+            verdict = await walk(connection)
+        finally:
+            await connection.close()
+        print(f"{verdict.rows} events of {verdict.workspaces} workspaces")
+        if verdict.wrong:
+            _fail("\n".join(verdict.wrong))
+
+    _or_say_why(lambda: asyncio.run(run(str(process.attached(process.read(data_dir)).owner_url))))
+
+
 @app.command
 def demo(
     *, once: bool = False, network: str | None = None, port: int = 8000, data_dir: DataDir = None

@@ -93,9 +93,11 @@ def _declare(kind: str, access: Access, **record: Any) -> Callable[[Callable[...
     return decorate
 
 
-def query(access: Access = Access.VIEWER, on: On | None = None) -> Callable[..., Any]:
+def query(
+    access: Access = Access.VIEWER, on: On | None = None, requires: Permission | None = None
+) -> Callable[..., Any]:
     """Declares a query; with `on`, the gate hands the resolver a row the viewer may see."""
-    return _declare("query", Access.MEMBER if on else access, on=on)
+    return _declare("query", Access.MEMBER if on else access, on=on, requires=requires)
 
 
 def mutation(

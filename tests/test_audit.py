@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from mypost.models.audit import verify
 from tests.client import PASSWORD, Api, Person
 from tests.conftest import House
 from tests.doors import Answer, Door
@@ -270,3 +271,76 @@ async def test_a_seal_covers_every_column_of_its_row(house: House, ann: Person) 
     spelled = {"".join(w.title() if i else w for i, w in enumerate(c.attname.split("_")))
                for c in columns}  # fmt: skip
     assert {s.key for s in sealed} == spelled
+
+
+async def listed(ann: Person, door: str, **filter: Any) -> list[dict[str, Any]]:
+    """The events of Ann's workspace by a door, newest first."""
+    if door == "rest":
+        path = f"/workspaces/{ann.workspace}/audit-events"
+        answer = await ann.rest("GET", path, params=filter)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["data"]
+    shown = (
+        "id action userId actor { type } resourceType resourceId metadata ip requestId createdAt"
+    )
+    said = await ann.gql(
+        "query($w: ID!, $f: AuditFilter) { auditEvents(workspaceId: $w, filter: $f)"
+        f" {{ nodes {{ {shown} }} }} }}",
+        w=ann.workspace, f=filter,
+    )  # fmt: skip
+    return said["data"]["auditEvents"]["nodes"]
+
+
+@pytest.mark.parametrize("door", ["graphql", "rest"])
+async def test_the_trail_is_read_and_filtered(ann: Person, door: str) -> None:
+    post = await ann.post(await ann.account())
+    every = await listed(ann, door)
+
+    assert every[0]["action"] == "post.created"
+    assert every[0]["userId"] == ann.id
+    assert every[0]["actor"] == {"type": "user"}
+    assert (every[0]["resourceType"], every[0]["resourceId"]) == ("post", post["id"])
+    assert every[0]["requestId"].startswith("req_")
+    assert await listed(ann, door, action="post.created") == every[:1]
+    assert await listed(ann, door, resourceId=post["id"]) == every[:1]
+    assert await listed(ann, door, userId=ann.id, resourceType="post") == every[:1]
+    assert await listed(ann, door, to="2020-01-01T00:00:00Z") == []
+    assert await listed(ann, door, **{"from": "2020-01-01T00:00:00Z"}) == every
+
+
+async def test_the_trail_is_for_those_who_lead_the_workspace(
+    api: Api, ann: Person, eve: Person
+) -> None:
+    path = f"/workspaces/{ann.workspace}/audit-events"
+    manager = await api.colleague(ann, "Manager")
+
+    assert (await manager.rest("GET", path)).status_code == 403
+    assert (await eve.rest("GET", path)).status_code == 404
+    wrong = await ann.rest("GET", path, params={"userId": "x", "resourceId": "y"})
+    assert {d["path"] for d in wrong.json()["error"]["details"]} == {"userId", "resourceId"}
+
+
+async def test_the_seals_hold_and_tell_what_was_rewritten(house: House, ann: Person) -> None:
+    post = await ann.post(await ann.account())
+    await house.tell()
+    async with house.owner.acquire() as connection:
+        assert (await verify(connection)).wrong == []
+
+        spoil = connection.transaction()
+        await spoil.start()
+        await connection.execute("ALTER TABLE audit_events DISABLE TRIGGER append_only")
+        await connection.execute(
+            "UPDATE audit_events SET user_id = NULL WHERE resource_id = $1", post["id"]
+        )
+        changed = await verify(connection)
+        await connection.execute("ALTER TABLE audit_seals DISABLE TRIGGER append_only")
+        await connection.execute(
+            "DELETE FROM audit_seals WHERE workspace_id = $1 AND number > 1", ann.workspace
+        )
+        cut = await verify(connection)
+        await spoil.rollback()
+
+    assert [line for line in changed.wrong if "not what was sealed" in line]
+    assert [line for line in cut.wrong if ann.workspace in line and "are gone" in line]
+    async with house.owner.acquire() as connection:
+        assert (await verify(connection)).wrong == []

@@ -32,6 +32,7 @@ ENTRIES = {
     "logout": (Access.PUBLIC, None),
     "create_workspace": (Access.VIEWER, None),
     "update_workspace": (Access.MEMBER, Permission.WORKSPACE_SETTINGS),
+    "audit_events": (Access.MEMBER, Permission.WORKSPACE_SETTINGS),
     "sessions": (Access.VIEWER, None),
     "access_tokens": (Access.VIEWER, None),
     "update_viewer": (Access.VIEWER, None),

@@ -3,6 +3,7 @@
 from mypost.resolvers import (
     account,
     accounts,
+    audit,
     auth,
     brands,
     connections,
@@ -17,6 +18,7 @@ from mypost.resolvers import (
 __all__ = [
     "account",
     "accounts",
+    "audit",
     "auth",
     "brands",
     "connections",

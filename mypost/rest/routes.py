@@ -59,6 +59,7 @@ ROUTES = (
     Route("PATCH", "/roles/{id}", "updateRole"),
     Route("DELETE", "/roles/{id}", "deleteRole", 204),
     Route("GET", "/permissions", "permissions"),
+    Route("GET", "/workspaces/{workspaceId}/audit-events", "auditEvents"),
     Route("GET", "/workspaces/{workspaceId}/brands", "workspace.brands"),
     Route("POST", "/workspaces/{workspaceId}/brands", "createBrand", 201),
     Route("GET", "/brands/{id}", "brand"),
