@@ -177,7 +177,7 @@ def build(settings: Settings, keys: Keys, *, passwords: Passwords | None = None)
     servers = networks.servers(keys_in_use, settings.data_dir / "networks")
     routes: list[BaseRoute] = [
         *pages.routes(servers),
-        Route("/graphql", endpoint.answer, methods=["POST"]),
+        pages.graphql(endpoint.answer),
         WebSocketRoute("/graphql", sockets.serve),
         Route("/healthz", healthy),
         Route("/readyz", readiness(held)),

@@ -26,6 +26,7 @@ from mypost.tokens import Passwords, Sessions
 from mypost.viewer import Membership, Viewer
 
 M = TypeVar("M", bound=Model)
+NOBODY = UUID(int=0)  # what no workspace owns
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +203,18 @@ class Context:
     def after_commit(self, name: str, *args: Any) -> None:
         """Remembers a nudge that goes out once the change has committed."""
         self.effects.append((name, args))
+
+    async def mail(self, address: str, subject: str, text: str) -> None:
+        """Writes a letter in the transaction of the change; it is sent once that has committed."""
+        id = ids.new(ids.Tag.MAIL)
+        await self.db.value(
+            "SELECT mail_add($1, $2, $3, $4)", id, address, subject, self.letter(id, text)
+        )
+        self.after_commit("mail", id)
+
+    def letter(self, id: UUID, text: str) -> bytes:
+        """Encrypts the text of a letter: it may hold a way in."""
+        return self.keys.encrypt(text.encode(), NOBODY, id, "mail")
 
     async def release(self) -> None:
         """Sends the remembered nudges; the reader forgets what it read before the commit."""

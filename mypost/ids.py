@@ -33,6 +33,7 @@ class Tag(IntEnum):
     TOKEN = 18
     INVITATION = 19
     ACCESS_TOKEN = 20
+    MAIL = 21
 
 
 def new(tag: Tag) -> UUID:

@@ -3,7 +3,7 @@
 Everything they load comes from this process; the content policy lets them ask nobody else.
 """
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 from starlette.exceptions import HTTPException
@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+Endpoint = Callable[[Request], Awaitable[Response]]
 WEB = Path(__file__).parent / "web"
 TYPES = {".js": "text/javascript", ".css": "text/css"}
 POLICY = (
@@ -35,9 +36,17 @@ def routes(servers: Iterable[str]) -> list[Route]:
     return [
         Route("/", first),
         Route("/docs", reference),
-        Route("/graphql", explorer, methods=["GET"]),
         Route("/web/{name}", file),
     ]
+
+
+def graphql(answer: Endpoint) -> Route:
+    """Answers the route of both: a browser's look at the explorer, a program's operation."""
+
+    async def either(request: Request) -> Response:
+        return await answer(request) if request.method == "POST" else await explorer(request)
+
+    return Route("/graphql", either, methods=["GET", "POST"])
 
 
 async def explorer(request: Request) -> Response:

@@ -32,6 +32,8 @@ class Settings:
     registration_open: bool
     cookie_secure: bool
     log_level: str
+    smtp_url: str | None = field(repr=False)
+    mail_from: str
     engine: str  # compiled; or interpreted, which leaves GraphQL documents to graphql-core
     environment: Mapping[str, str] = field(repr=False)
 
@@ -68,9 +70,18 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         registration_open=_registration(env, embedded=embedded),
         cookie_secure=origin.startswith("https://"),
         log_level=level,
+        smtp_url=_smtp(env),
+        mail_from=env.get("MYPOST_MAIL_FROM", "MyPost <no-reply@localhost>"),
         engine=_word(env, "MYPOST_ENGINE", ("compiled", "interpreted")),
         environment={k: v for k, v in env.items() if k.startswith("MYPOST_")},
     )
+
+
+def _smtp(env: Mapping[str, str]) -> str | None:
+    url = env.get("MYPOST_SMTP_URL")
+    if url is not None and not url.startswith(("smtp://", "smtps://")):
+        raise BadSettings("MYPOST_SMTP_URL must start with smtp:// or smtps://")
+    return url
 
 
 def _word(env: Mapping[str, str], name: str, words: tuple[str, ...]) -> str:

@@ -28,6 +28,7 @@ OFFER = (
 ROLE = (
     "{ id workspaceId name permissions system ownPostsOnly userCount version createdAt updatedAt }"
 )
+INVITATION = "{ id workspaceId email roleId status expiresAt createdAt }"
 MEMBER = "{ id email name role { id name } status joinedAt lastActiveAt }"
 SESSION = "accessToken expiresIn refreshToken refreshExpiresIn"
 ERRORS = "userErrors { code message path }"
@@ -111,6 +112,44 @@ OPERATIONS = {
         "RevokeAccessTokenInput",
         "",
         "deletedId",
+    ),
+    "invite_user": Spelling(
+        "POST /workspaces/{workspaceId}/users/invite",
+        "mutation",
+        "inviteUser",
+        "InviteUserInput",
+        INVITATION,
+        "invitation",
+    ),
+    "resend_invitation": Spelling(
+        "POST /invitations/{id}/resend",
+        "mutation",
+        "resendInvitation",
+        "InvitationActionInput",
+        INVITATION,
+        "invitation",
+    ),
+    "revoke_invitation": Spelling(
+        "DELETE /invitations/{id}",
+        "mutation",
+        "revokeInvitation",
+        "InvitationActionInput",
+        INVITATION,
+        "invitation",
+    ),
+    "forgot": Spelling(
+        "POST /auth/password/forgot",
+        "mutation",
+        "requestPasswordReset",
+        "RequestPasswordResetInput",
+        f"{{ success {ERRORS} }}",
+    ),
+    "reset": Spelling(
+        "POST /auth/password/reset",
+        "mutation",
+        "resetPassword",
+        "ResetPasswordInput",
+        f"{{ success {ERRORS} }}",
     ),
     "create_role": Spelling(
         "POST /workspaces/{workspaceId}/roles",

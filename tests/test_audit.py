@@ -52,6 +52,30 @@ class Ready:
     async def content(self) -> dict[str, Any]:
         return {"brandId": self.ann.brand, "content": "Hello", "targetAccountIds": []}
 
+    async def new_role(self) -> dict[str, Any]:
+        return {"workspaceId": self.ann.workspace, "name": "Guest", "permissions": []}
+
+    async def role(self) -> dict[str, Any]:
+        path = f"/workspaces/{self.ann.workspace}/roles"
+        made = await self.ann.rest("POST", path, {"name": "Guest", "permissions": []})
+        return {"id": made.json()["id"]}
+
+    async def member(self) -> dict[str, Any]:
+        bob = await self.ann.api.colleague(self.ann, "Editor")
+        return {"workspaceId": self.ann.workspace, "userId": bob.id}
+
+    async def moved_member(self) -> dict[str, Any]:
+        return {**await self.member(), "roleId": (await self.role())["id"]}
+
+    async def newcomer(self) -> dict[str, Any]:
+        role = (await self.role())["id"]
+        return {"workspaceId": self.ann.workspace, "email": "new@example.com", "roleId": role}
+
+    async def invitation(self) -> dict[str, Any]:
+        given = await self.newcomer()
+        path = f"/workspaces/{given.pop('workspaceId')}/users/invite"
+        return {"id": (await self.ann.rest("POST", path, given)).json()["id"]}
+
     async def post(self) -> dict[str, Any]:
         return {"id": (await self.ann.post(await self.ann.account()))["id"]}
 
@@ -72,6 +96,14 @@ CHANGES: dict[str, tuple[Make, str, str]] = {
     "create_brand": (Ready.in_workspace, "brand.created", "brand"),
     "update_brand": (Ready.renamed_brand, "brand.updated", "brand"),
     "delete_brand": (Ready.brand, "brand.deleted", "brand"),
+    "create_role": (Ready.new_role, "role.created", "role"),
+    "update_role": (Ready.role, "role.updated", "role"),
+    "delete_role": (Ready.role, "role.deleted", "role"),
+    "update_member": (Ready.moved_member, "user.role_changed", "user"),
+    "remove_member": (Ready.member, "user.removed", "user"),
+    "invite_user": (Ready.newcomer, "user.invited", "invitation"),
+    "resend_invitation": (Ready.invitation, "user.invited", "invitation"),
+    "revoke_invitation": (Ready.invitation, "user.invitation_revoked", "invitation"),
     "connect": (Ready.network, "social_connection.started", "connection"),
     "complete": (Ready.credentials, "social_account.connected", "account"),
     "reconnect": (Ready.account, "social_connection.started", "connection"),
@@ -98,7 +130,7 @@ def changed(answer: Answer, operation: str, given: dict[str, Any]) -> str:
         return answer.ok["connectionId"]
     if operation == "complete":
         return answer.ok["accounts"][0]["id"]
-    return given.get("id") or answer.ok["id"]
+    return given.get("id") or given.get("userId") or answer.ok["id"]
 
 
 @pytest.mark.parametrize("operation", CHANGES)

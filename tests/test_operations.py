@@ -33,6 +33,12 @@ ENTRIES = {
     "create_workspace": (Access.VIEWER, None),
     "update_workspace": (Access.MEMBER, Permission.WORKSPACE_SETTINGS),
     "audit_events": (Access.MEMBER, Permission.WORKSPACE_SETTINGS),
+    "invite_user": (Access.MEMBER, Permission.USERS_INVITE),
+    "resend_invitation": (Access.MEMBER, Permission.USERS_INVITE),
+    "revoke_invitation": (Access.MEMBER, Permission.USERS_INVITE),
+    "accept_invitation": (Access.PUBLIC, None),
+    "request_password_reset": (Access.PUBLIC, None),
+    "reset_password": (Access.PUBLIC, None),
     "sessions": (Access.VIEWER, None),
     "access_tokens": (Access.VIEWER, None),
     "update_viewer": (Access.VIEWER, None),
@@ -91,6 +97,9 @@ def test_a_mutation_on_an_object_declares_its_permission() -> None:
 def test_a_mutation_that_changes_a_workspace_is_audited_or_does_it_itself() -> None:
     by_hand = {
         "delete_brand",
+        "accept_invitation",
+        "request_password_reset",
+        "reset_password",
         "update_viewer",
         "change_password",
         "revoke_session",

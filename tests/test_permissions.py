@@ -1,5 +1,6 @@
 """Who may do what: six default roles, eighteen permissions, every change."""
 
+import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -71,9 +72,39 @@ async def offered(ann: Person) -> str:
     return answer.json()["connectionId"]
 
 
+async def guest(ann: Person) -> str:
+    """A role that allows nothing, so that anybody may give it."""
+    path, body = f"/workspaces/{ann.workspace}/roles", {"name": secrets.token_hex(4)}
+    return (await ann.rest("POST", path, {**body, "permissions": []})).json()["id"]
+
+
+async def member(ann: Person) -> str:
+    person, team = await ann.api.colleague(ann, "Analyst"), f"/workspaces/{ann.workspace}/users"
+    await ann.rest("PATCH", f"{team}/{person.id}", {"roleId": await guest(ann)})
+    return person.id
+
+
+async def invitation(ann: Person) -> str:
+    path = f"/workspaces/{ann.workspace}/users/invite"
+    body = {"email": "guest@example.com", "roleId": await guest(ann)}
+    return (await ann.rest("POST", path, body)).json()["id"]
+
+
 # What each change of the workspace is asked with: on Ann's things, made afresh.
 ASKED: dict[str, Callable[[Person], Any]] = {
     "update_workspace": lambda ann: {"id": ann.workspace, "name": "N"},
+    "create_role": lambda ann: {"workspaceId": ann.workspace, "name": "N", "permissions": []},
+    "update_role": lambda ann: {"id": guest(ann), "name": "N"},
+    "delete_role": lambda ann: {"id": guest(ann)},
+    "update_member": lambda ann: {
+        "workspaceId": ann.workspace, "userId": member(ann), "roleId": guest(ann),
+    },
+    "remove_member": lambda ann: {"workspaceId": ann.workspace, "userId": member(ann)},
+    "invite_user": lambda ann: {
+        "workspaceId": ann.workspace, "email": "new@example.com", "roleId": guest(ann),
+    },
+    "resend_invitation": lambda ann: {"id": invitation(ann)},
+    "revoke_invitation": lambda ann: {"id": invitation(ann)},
     "create_brand": lambda ann: {"workspaceId": ann.workspace, "name": "N"},
     "update_brand": lambda ann: {"id": ann.brand, "name": "N"},
     "delete_brand": lambda ann: {"id": ann.brand},

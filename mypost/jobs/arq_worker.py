@@ -13,13 +13,15 @@ from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import TimeoutError as TimedOut
 
-from mypost.jobs import housekeep
+from mypost import crypto
+from mypost.jobs import housekeep, mail
 from mypost.models import database
 from mypost.settings import Settings
 
 # Every job by the name it is nudged with; its first argument is arq's context, with `pool`.
 JOBS: Mapping[str, WorkerCoroutine] = {
     "forget_sessions": housekeep.forget_sessions,
+    "mail": mail.send,
 }
 JOB_TIMEOUT = 60
 RECONNECTS = 30
@@ -58,6 +60,7 @@ def worker(settings: Settings, **options: Any) -> arq.Worker:
 
     async def open_pool(ctx: dict[str, Any]) -> None:
         ctx["pool"] = await database.pool(str(settings.dispatch_url), "mypost_dispatch", 2)
+        ctx["mailer"] = mail.Mailer(settings, crypto.load(settings.secret, settings.data_dir))
 
     async def close_pool(ctx: dict[str, Any]) -> None:
         if pool := ctx.pop("pool", None):
@@ -67,6 +70,7 @@ def worker(settings: Settings, **options: Any) -> arq.Worker:
         "functions": [arq.func(job, name=name, keep_result=0) for name, job in JOBS.items()],
         "cron_jobs": [
             arq.cron(housekeep.forget_sessions, minute=0, second=0, keep_result=0),
+            arq.cron(mail.send, second=30, keep_result=0),
         ],
         "redis_settings": redis_settings(str(settings.redis_url)),
         "on_startup": open_pool,

@@ -4,6 +4,7 @@ from mypost.models.accounts import Account
 from mypost.models.audit import AuditEvent
 from mypost.models.brands import Brand
 from mypost.models.connections import Connection
+from mypost.models.invitations import Invitation
 from mypost.models.posts import Post, PostTag, Target
 from mypost.models.users import Member, RefreshToken, Role, Session, User
 from mypost.models.workspaces import Workspace
@@ -13,6 +14,7 @@ __all__ = [
     "AuditEvent",
     "Brand",
     "Connection",
+    "Invitation",
     "Member",
     "Post",
     "PostTag",

@@ -41,9 +41,9 @@ def _hand_over(ctx: Context, issued: Issued, place: RefreshTokenIn | None) -> Is
     return replace(issued, refresh_token=None, refresh_expires_in=None)  # type: ignore[arg-type]
 
 
-def _login(
-    ctx: Context, issued: Issued, viewer: Viewer, place: RefreshTokenIn | None
-) -> LoginPayload:
+async def signed_in(ctx: Context, issued: Issued, place: RefreshTokenIn | None) -> LoginPayload:
+    """Makes whoever has just signed in the viewer, and tells him his tokens."""
+    viewer = await _welcome(ctx, issued)
     shown = _hand_over(ctx, issued, place)
     return LoginPayload(
         access_token=shown.access_token,
@@ -60,7 +60,7 @@ async def register(ctx: Context, input: RegisterInput) -> LoginPayload:
     """Signs a person up, with a first workspace when he names one, and signs him in."""
     if not ctx.services.settings.registration_open:
         raise Forbidden(message="Registration is closed here")
-    id, address = ids.new(ids.Tag.USER), _address(input.email)
+    id, address = ids.new(ids.Tag.USER), address_of(input.email)
     hashed = await ctx.services.passwords.hash(input.password)
     async with ctx.transaction() as inside:
         if not await inside.db.value(
@@ -72,21 +72,22 @@ async def register(ctx: Context, input: RegisterInput) -> LoginPayload:
             inside.become(_newcomer(id, input, issued.session_id))
             workspace = await found(inside, input.workspace_name, "UTC")
             await inside.audit("workspace.created", workspace)
-    return _login(ctx, issued, await _welcome(ctx, issued), input.refresh_token_in)
+    return await signed_in(ctx, issued, input.refresh_token_in)
 
 
 def _newcomer(id: UUID, input: RegisterInput, session_id: UUID) -> Viewer:
     return Viewer(id, input.email, input.name, "UTC", clock.now(), session_id, {})
 
 
-def _address(email: str) -> str:
+def address_of(email: str) -> str:
+    """Spells an address as it is stored."""
     return email.strip().lower()
 
 
 @mutation(Access.PUBLIC, transaction=False)
 async def login(ctx: Context, input: LoginInput) -> LoginPayload:
     """Signs a person in; unknown address and wrong password are one answer, in the same time."""
-    person = await ctx.db.record("SELECT * FROM auth_find($1)", _address(input.email))
+    person = await ctx.db.record("SELECT * FROM auth_find($1)", address_of(input.email))
     stored = person.password_hash if person else None
     if not await ctx.services.passwords.verify(stored, input.password):
         raise Unauthorized("Wrong email or password")
@@ -94,7 +95,7 @@ async def login(ctx: Context, input: LoginInput) -> LoginPayload:
         fresh = await ctx.services.passwords.hash(input.password)
         await ctx.db.value("SELECT auth_rehash($1, $2, $3)", person.id, stored, fresh)
     issued = await ctx.services.sessions.open(ctx.db, person.id)
-    return _login(ctx, issued, await _welcome(ctx, issued), input.refresh_token_in)
+    return await signed_in(ctx, issued, input.refresh_token_in)
 
 
 @mutation(Access.PUBLIC, transaction=False)

@@ -8,7 +8,16 @@ import strawberry
 from mypost import ids
 from mypost.context import Context
 from mypost.errors import invalid
-from mypost.models import accounts, brands, connections, posts, roles, users, workspaces
+from mypost.models import (
+    accounts,
+    brands,
+    connections,
+    invitations,
+    posts,
+    roles,
+    users,
+    workspaces,
+)
 from mypost.models.relations import Relation
 from mypost.operation import query
 
@@ -17,6 +26,7 @@ KINDS: dict[ids.Tag | None, Relation[Any]] = {
     ids.Tag.USER: users.BY_ID,
     ids.Tag.WORKSPACE: workspaces.BY_ID,
     ids.Tag.ROLE: roles.BY_ID,
+    ids.Tag.INVITATION: invitations.BY_ID,
     ids.Tag.BRAND: brands.BY_ID,
     ids.Tag.ACCOUNT: accounts.BY_ID,
     ids.Tag.CONNECTION: connections.BY_ID,

@@ -137,7 +137,7 @@ async def not_found(request: Request, error: Exception) -> Response:
 async def method_not_allowed(request: Request, error: Exception) -> Response:
     """Answers a method its path does not know."""
     headers = (error.headers if isinstance(error, HTTPException) else None) or {}
-    return _not_allowed(request, headers.get("Allow", ""))
+    return _not_allowed(request, ", ".join(sorted(headers.get("Allow", "").split(", "))))
 
 
 def refusal(request: Request, error: Exception) -> Response:

@@ -19,8 +19,8 @@ from mypost.rest.shapes import Shape, Shapes
 
 JSON = "application/json"
 TAGS = {
-    "auth": "Sign-in", "workspaces": "Workspaces", "brands": "Brands", "roles": "Team",
-    "permissions": "Team",
+    "auth": "Sign-in", "workspaces": "Workspaces", "brands": "Brands",
+    "roles": "Team", "invitations": "Team", "permissions": "Team",
     "social-accounts": "Social accounts", "social-connections": "Social accounts",
     "posts": "Posts",
 }  # fmt: skip

@@ -8,6 +8,7 @@ from mypost.schema.accounts import SocialAccountPayload
 from mypost.schema.auth import LoginPayload, LogoutPayload, RefreshPayload
 from mypost.schema.brands import BrandPayload, DeletePayload
 from mypost.schema.connections import ConnectionOfferPayload, ConnectionPayload
+from mypost.schema.invitations import InvitationPayload, PasswordResetPayload
 from mypost.schema.members import MemberPayload
 from mypost.schema.posts import PostPayload
 from mypost.schema.roles import RolePayload
@@ -33,6 +34,14 @@ class Mutation:
     create_role: RolePayload = changed("create_role", RolePayload)
     update_role: RolePayload = changed("update_role", RolePayload)
     delete_role: DeletePayload = changed("delete_role", DeletePayload)
+    invite_user: InvitationPayload = changed("invite_user", InvitationPayload)
+    resend_invitation: InvitationPayload = changed("resend_invitation", InvitationPayload)
+    revoke_invitation: InvitationPayload = changed("revoke_invitation", InvitationPayload)
+    accept_invitation: LoginPayload = changed("accept_invitation", LoginPayload)
+    request_password_reset: PasswordResetPayload = changed(
+        "request_password_reset", PasswordResetPayload
+    )
+    reset_password: PasswordResetPayload = changed("reset_password", PasswordResetPayload)
     update_member: MemberPayload = changed("update_member", MemberPayload)
     remove_member: DeletePayload = changed("remove_member", DeletePayload)
     leave_workspace: DeletePayload = changed("leave_workspace", DeletePayload)

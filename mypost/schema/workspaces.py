@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import strawberry
 
 from mypost import ids
-from mypost.models import brands, members, roles
+from mypost.models import brands, invitations, members, roles
 from mypost.permissions import Permission
 from mypost.schema import rules
 from mypost.schema.common import (
@@ -17,6 +17,7 @@ from mypost.schema.common import (
     computed,
     listing,
 )
+from mypost.schema.invitations import Invitation
 from mypost.schema.members import Member
 from mypost.schema.roles import Role
 from mypost.schema.rules import ruled
@@ -71,6 +72,9 @@ class Workspace(Node):
         brands.BY_WORKSPACE, "Its brands, newest first."
     )
     users: Connection[Member] = listing(members.BY_WORKSPACE, "Its members, newest first.")
+    invitations: Connection[Invitation] = listing(
+        invitations.BY_WORKSPACE, "Who has been invited, newest first."
+    )
     roles: Connection[Role] = listing(roles.BY_WORKSPACE, "Its roles, newest first.")
 
 

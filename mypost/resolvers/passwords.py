@@ -1,0 +1,49 @@
+"""Lost passwords: a letter with a way to set another."""
+
+import secrets
+
+from mypost import ids
+from mypost.context import Context
+from mypost.crypto import digest
+from mypost.errors import invalid
+from mypost.operation import Access, mutation
+from mypost.resolvers.auth import address_of
+from mypost.schema.invitations import (
+    PasswordResetPayload,
+    RequestPasswordResetInput,
+    ResetPasswordInput,
+)
+
+SUBJECT = "Another password for MyPost"
+LETTER = """Somebody, probably you, asked for another password for MyPost.
+
+Set it with this link within an hour:
+{origin}/#/password/{token}
+
+If it was not you, do nothing: the password stays.
+"""
+
+
+@mutation(Access.PUBLIC)
+async def request_password_reset(
+    ctx: Context, input: RequestPasswordResetInput
+) -> PasswordResetPayload:
+    """Sends a letter with a way to set another password; an unknown address is not told."""
+    token, mail = secrets.token_urlsafe(32), ids.new(ids.Tag.MAIL)
+    text = LETTER.format(origin=ctx.services.settings.origin, token=token)
+    await ctx.db.value(
+        "SELECT reset_open($1, $2, $3, $4, $5, $6)",
+        address_of(input.email), ids.new(ids.Tag.TOKEN), digest(token), mail, SUBJECT,
+        ctx.letter(mail, text),
+    )  # fmt: skip
+    ctx.after_commit("mail", mail)
+    return PasswordResetPayload(success=True, user_errors=[])
+
+
+@mutation(Access.PUBLIC, transaction=False)
+async def reset_password(ctx: Context, input: ResetPasswordInput) -> PasswordResetPayload:
+    """Sets another password by the token of the letter, and ends every session."""
+    hashed = await ctx.services.passwords.hash(input.password)
+    if not await ctx.db.value("SELECT reset_use($1, $2)", digest(input.token), hashed):
+        raise invalid("token", "This link does not hold")
+    return PasswordResetPayload(success=True, user_errors=[])
