@@ -112,6 +112,8 @@ class Run:
                 if asked.shape.kind is Kind.LEAF:
                     column = await complete(self, asked, asked.shape, column, at)
             done.append((asked.key, column))
+        if not done:
+            return [{} for _ in parents]
         keys = [key for key, _ in done]
         rows = zip(*(column for _, column in done), strict=True)
         return [FAILED if FAILED in row else dict(zip(keys, row, strict=True)) for row in rows]

@@ -1,0 +1,38 @@
+"""Faults of the engine that generated cases have found, as plain cases."""
+
+from typing import Any
+
+from graphql import GraphQLObjectType, GraphQLSchema, build_schema
+
+from tests.engine import engine
+from tests.engine.compare import spelled
+
+
+def built(text: str, **functions: Any) -> GraphQLSchema:
+    """A schema whose types are told by functions: `Cat=predicate`, `Pet=type resolver`."""
+    schema = build_schema(text)
+    for name, function in functions.items():
+        type_: Any = schema.type_map[name]
+        if isinstance(type_, GraphQLObjectType):
+            type_.is_type_of = function
+        else:
+            type_.resolve_type = function
+    return schema
+
+
+async def same(schema: GraphQLSchema, text: str, root: Any, **more: Any) -> dict[str, Any]:
+    """What both answer; the engine has compiled it."""
+    engine.counts.clear()
+    mine = await engine.compiled(schema, text, root, **more)
+    assert engine.counts == {"compiled": 1}
+    assert spelled(mine) == spelled(await engine.interpreted(schema, text, root, **more))
+    return mine.formatted
+
+
+async def test_an_object_of_which_nothing_is_asked_stands_beside_a_fault() -> None:
+    schema = built("type Query { cats: [Cat] }  type Cat { name: String }")
+    root = {"cats": [{"name": "Tom"}, ValueError("gone")]}
+
+    told = await same(schema, "{ cats { name @skip(if: true) } }", root)
+
+    assert told["data"] == {"cats": [{}, None]}
