@@ -55,8 +55,11 @@ class Info:
 
     @property
     def path(self) -> Path | None:
-        """The way from the root of the answer to this value."""
-        return self._place.path(self._index)
+        """The way from the root of the answer to this field; an item's type is asked by its list."""
+        path = self._place.path(self._index)
+        while path is not None and isinstance(path.key, int):
+            path = path.prev
+        return path
 
     @property
     def schema(self) -> GraphQLSchema:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from graphql import GraphQLObjectType, GraphQLSchema, build_schema
 
 from tests.engine import engine
@@ -36,3 +37,22 @@ async def test_an_object_of_which_nothing_is_asked_stands_beside_a_fault() -> No
     told = await same(schema, "{ cats { name @skip(if: true) } }", root)
 
     assert told["data"] == {"cats": [{}, None]}
+
+
+PETS = "type Query { pets: [[Pet]] }  union Pet = Cat  type Cat { name: String }"
+
+
+@pytest.mark.parametrize("function", ["Pet", "Cat"])
+async def test_the_type_of_an_item_is_asked_with_the_path_of_its_list(function: str) -> None:
+    paths: list[Any] = []
+
+    def tell(value: Any, info: Any, *_: Any) -> str:
+        paths.append(info.path.as_list())
+        return "Cat"
+
+    schema = built(PETS, **{function: tell})
+    root = {"pets": [[{"name": "Tom", "__typename": "Cat"}]]}
+
+    await same(schema, "{ all: pets { ... on Cat { name } } }", root)
+
+    assert paths == [["all"], ["all"]]  # once by each
