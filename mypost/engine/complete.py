@@ -12,7 +12,7 @@ from graphql import GraphQLError, Undefined
 from graphql.execution.executor import Executor, default_type_resolver, invalid_return_type_error
 from graphql.pyutils import is_async_iterable, is_awaitable, is_iterable
 
-from mypost.engine.fetch import Raw, each
+from mypost.engine.fetch import Raw
 from mypost.engine.info import Info
 from mypost.engine.leaves import odd
 from mypost.engine.places import Fault, Items, Place, Some
@@ -206,21 +206,46 @@ async def _objects(
             out[index] = row
 
 
+class Broke:
+    """An error raised by a function that tells types: an exception may also be what it tells."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+def _asked(function: Any, *given: Any) -> Any:
+    """What a function that tells types says, perhaps later, or `Broke`."""
+    try:
+        answer = function(*given)
+    except Exception as error:  # noqa: BLE001 - told at the place of the value
+        return Broke(error)
+    return _awaited(answer) if is_awaitable(answer) else answer
+
+
+async def _awaited(answer: Any) -> Any:
+    try:
+        return await answer
+    except Exception as error:  # noqa: BLE001 - told at the place of the value
+        return Broke(error)
+
+
 async def _of_type(
     run: "Run", field: Field, shape: Shape, selection: Selection, values: Raw, place: Place,
     present: Sequence[int], out: list[Any],
 ) -> Sequence[int]:  # fmt: skip
     """Answers which values are of the type they should be."""
     is_type_of: Any = selection.type.is_type_of
-    answers = each(lambda i: is_type_of(values[i], Info(run, field, place, i)), present)
+    answers = [_asked(is_type_of, values[i], Info(run, field, place, i)) for i in present]
     if has_odd(answers):
         await settle(answers)
-    elif all(answers):
+    elif all(answers) and Broke not in map(type, answers):
         return present
     right = []
     for index, answer in zip(present, answers, strict=True):
-        if isinstance(answer, Exception):
-            out[index] = _fail(run, field, shape, place, index, answer)
+        if isinstance(answer, Broke):
+            out[index] = _fail(run, field, shape, place, index, answer.error)
         elif answer:
             right.append(index)
         else:
@@ -236,14 +261,14 @@ async def _abstract(
     """Finds the type of each value and completes the values of each type as one batch."""
     resolve: Any = shape.type.resolve_type or default_type_resolver
     infos = {i: Info(run, field, place, i) for i in present}
-    names = each(lambda i: resolve(values[i], infos[i], shape.type), present)
+    names = [_asked(resolve, values[i], infos[i], shape.type) for i in present]
     if has_odd(names):
         await settle(names)
     groups: dict[str, list[int]] = {}
     for index, name in zip(present, names, strict=True):
         try:
-            if isinstance(name, Exception):
-                raise name  # noqa: TRY301 - one way for both
+            if isinstance(name, Broke):
+                raise name.error  # noqa: TRY301 - one way for both
             type_ = Executor.ensure_valid_runtime_type(
                 run.plan, name, shape.type, field.details, infos[index], values[index]  # type: ignore[arg-type]
             )  # fmt: skip

@@ -1,5 +1,6 @@
 """Faults of the engine that generated cases have found, as plain cases."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -56,3 +57,28 @@ async def test_the_type_of_an_item_is_asked_with_the_path_of_its_list(function: 
     await same(schema, "{ all: pets { ... on Cat { name } } }", root)
 
     assert paths == [["all"], ["all"]]  # once by each
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_an_exception_that_a_type_resolver_answers_is_not_raised(waits: bool) -> None:
+    said = ValueError("Cat")
+
+    def tell(value: Any, *_: Any) -> Any:
+        return asyncio.sleep(0, said) if waits else said
+
+    told = await same(built(PETS, Pet=tell), "{ pets { __typename } }", {"pets": [[{}]]})
+
+    assert "which is not a valid Object type name" in told["errors"][0]["message"]
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_an_exception_that_a_predicate_answers_is_true(waits: bool) -> None:
+    said = ValueError("no")
+    schema = built(
+        "type Query { cat: Cat }  type Cat { name: String }",
+        Cat=lambda *_: asyncio.sleep(0, said) if waits else said,
+    )
+
+    told = await same(schema, "{ cat { name } }", {"cat": {"name": "Tom"}})
+
+    assert told == {"data": {"cat": {"name": "Tom"}}}
