@@ -6,6 +6,8 @@ from typing import Any
 from graphql import (
     DocumentNode,
     ExecutionResult,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
     GraphQLError,
     GraphQLIncludeDirective,
     GraphQLSchema,
@@ -31,11 +33,12 @@ MAX_VARIABLE_ERRORS = 50
 
 
 class _Conditions(Visitor):
-    """Collects the variables that `@include` and `@skip` look at."""
+    """Collects the variables that `@include` and `@skip` look at, and the fragments spread."""
 
     def __init__(self) -> None:
         super().__init__()
         self.names: set[str] = set()
+        self.spread: list[str] = []
 
     def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
         """Notes the variable of one directive."""
@@ -44,13 +47,23 @@ class _Conditions(Visitor):
                 if isinstance(argument.value, VariableNode):
                     self.names.add(argument.value.name.value)
 
+    def enter_fragment_spread(self, node: FragmentSpreadNode, *_: Any) -> None:
+        """Notes the name of one fragment."""
+        if node.name.value not in self.spread:
+            self.spread.append(node.name.value)
 
-def conditions_of(document: DocumentNode) -> tuple[str, ...]:
-    """Answers the variables that decide what a document asks for."""
+
+def conditions_of(document: DocumentNode, operation: OperationDefinitionNode) -> tuple[str, ...]:
+    """Answers the variables that decide what an operation asks for."""
     if document.loc is not None and "@" not in document.loc.source.body:
         return ()
+    fragments = {
+        d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
+    }
     found = _Conditions()
-    visit(document, found)
+    visit(operation, found)
+    for name in found.spread:  # grows while it is walked
+        visit(fragments[name], found)
     return tuple(sorted(found.names))
 
 
@@ -79,7 +92,7 @@ class Compiled:
     plans: dict[tuple[Any, ...], Plan] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.conditions = conditions_of(self.document)
+        self.conditions = conditions_of(self.document, self.operation)
 
     def known(self, variables: VariableValues) -> Plan | None:
         """Answers the plan for these variables, if there is one."""

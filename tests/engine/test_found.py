@@ -82,3 +82,15 @@ async def test_an_exception_that_a_predicate_answers_is_true(waits: bool) -> Non
     told = await same(schema, "{ cat { name } }", {"cat": {"name": "Tom"}})
 
     assert told == {"data": {"cat": {"name": "Tom"}}}
+
+
+async def test_the_conditions_of_another_operation_do_not_matter() -> None:
+    text = """
+        query Mine { ...Name }  fragment Name on Query { name }
+        query Other($c: Boolean!) { ...Age }  fragment Age on Query { age @include(if: $c) }
+    """
+    schema = built("type Query { name: String  age: Int }")
+
+    told = await same(schema, text, {"name": "Tom"}, operation_name="Mine")
+
+    assert told == {"data": {"name": "Tom"}}
