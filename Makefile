@@ -69,7 +69,11 @@ outside: $(STAMP) ## run a smoke suite on the system's PostgreSQL, Redis and pgb
 .PHONY: figure
 figure: $(STAMP) ## measure one figure: ID=P8; BREAK=1 runs its negative control
 	@test -n "$(ID)" || { echo "Name a figure: make figure ID=P8 (docs/figures.md lists them)"; exit 1; }
-	@$(BIN)/python -m bench.figure $(ID) $(if $(BREAK),--break)
+	@$(BIN)/python -m bench.figure $(ID) $(if $(BREAK),--break) $(if $(SEED),--seed $(SEED)) $(if $(CASES),--cases $(CASES))
+
+.PHONY: conformance
+conformance: $(STAMP) ## the long property tests: 10,000 cases of the engine against graphql-core
+	@$(BIN)/python -m bench.figure EQ --seed 100000 --cases 10000
 
 .PHONY: schema
 schema: $(STAMP) ## write schema.graphql and openapi.json anew

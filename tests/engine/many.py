@@ -1,0 +1,101 @@
+"""Checks many cases, on every core."""
+
+import asyncio
+import itertools
+import os
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+
+from graphql import validate
+
+from mypost.engine.compiled import Compiled, Unsupported, compile_operation
+from tests.engine import breaks
+from tests.engine.check import Checked, check, tidied
+from tests.engine.features import features
+from tests.engine.generate import Case, cases
+from tests.engine.report import report
+
+MOST_REPORTS = 3
+CHUNK = 500
+
+
+@dataclass
+class Tally:
+    """What came of many cases."""
+
+    cases: int = 0
+    different: int = 0
+    compiled: int = 0
+    unsupported: int = 0
+    met: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    reports: list[str] = field(default_factory=list)
+
+    def add(self, other: "Tally") -> None:
+        """Adds what another process has found."""
+        self.cases += other.cases
+        self.different += other.different
+        self.compiled += other.compiled
+        self.unsupported += other.unsupported
+        self.met += other.met
+        self.reasons += other.reasons
+        self.reports = [*self.reports, *other.reports][:MOST_REPORTS]
+
+    def count(self, case: Case, checked: Checked) -> None:
+        """Counts one case."""
+        self.cases += 1
+        self.different += bool(checked.differences)
+        self.compiled += checked.compiled
+        self.unsupported += checked.unsupported
+        self.met += features(case, checked)
+
+
+def compiled(case: Case, tally: Tally) -> Compiled | None:
+    """The operation of a case, compiled."""
+    try:
+        return compile_operation(case.schema, case.document, case.asked.name)
+    except Unsupported as reason:
+        tally.reasons[str(reason)] += 1
+        return None
+
+
+async def run(first: int, count: int, *, most: int | None = None) -> Tally:
+    """Checks so many cases from a seed on; `most` ends it after so many that differ."""
+    tally = Tally()
+    with tidied() as forget:
+        for seed in itertools.count(first):
+            await _seed(seed, tally)
+            if seed % 10 == 9:
+                forget()
+            if tally.cases >= count or (most is not None and tally.different >= most):
+                return tally
+    return tally
+
+
+async def _seed(seed: int, tally: Tally) -> None:
+    made = cases(seed)
+    wrong = validate(made[0].schema, made[0].document)
+    assert not wrong, (seed, wrong)
+    plan = compiled(made[0], tally)
+    for case in made:
+        checked = await check(case, plan)
+        if checked.differences and len(tally.reports) < MOST_REPORTS:
+            tally.reports.append(await report(checked.differences[0]))
+        tally.count(case, checked)
+
+
+def _chunk(first: int, count: int, broken: str | None) -> Tally:
+    with breaks.applied(broken):
+        return asyncio.run(run(first, count))
+
+
+def run_on_all_cores(first: int, count: int, *, broken: str | None = None) -> Tally:
+    """Checks so many cases in parallel; a seed has at least one case, so that no two meet."""
+    starts = range(0, count, CHUNK)
+    firsts, counts = [first + start for start in starts], [min(CHUNK, count - s) for s in starts]
+    tally = Tally()
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        for found in pool.map(_chunk, firsts, counts, [broken] * len(firsts)):
+            tally.add(found)
+    return tally
