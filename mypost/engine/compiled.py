@@ -105,7 +105,12 @@ class Compiled:
             raise Unsupported(f"more than {MAX_PLANS} choices of conditions")
         if any(value.__class__ is not bool for value in choice):
             raise Unsupported("a condition without a value")
-        made = plan(self.schema, self.document, self.operation, variables, by_value=self.by_value)
+        try:
+            made = plan(
+                self.schema, self.document, self.operation, variables, by_value=self.by_value
+            )
+        except RecursionError:
+            raise Unsupported("selections nested too deeply") from None
         compile_plan(made)
         self.plans[choice] = made
         return made

@@ -53,7 +53,7 @@ class Compiler:
             return None
         try:
             made = compiled.compile(values)
-        except (Unsupported, RecursionError) as error:
+        except Unsupported as error:
             self.counts.unsupported[str(error)] += 1
             log.debug("engine.unsupported", reason=str(error))
             return None
