@@ -15,6 +15,7 @@ from graphql import (
     execute_subscription_event,
 )
 from graphql import execute as interpret
+from graphql.execution.async_iterables import aclosing
 from graphql.execution.values import VariableValues
 
 from mypost.engine.compiled import coerce
@@ -162,12 +163,11 @@ async def subscribe(
         yield stream
         return
     try:
-        async for event in stream:
-            yield await _event(prepared, asked, executor, event, fresh())
+        async with aclosing(aiter(stream)) as events:
+            async for event in events:
+                yield await _event(prepared, asked, executor, event, fresh())
     except Exception as error:  # noqa: BLE001 - the gate of a subscription speaks at its first event
         yield ExecutionResult(None, [GraphQLError(str(error), path=[], original_error=error)])
-    finally:
-        await stream.aclose()  # type: ignore[attr-defined]
 
 
 async def _event(
