@@ -359,3 +359,9 @@ async def test_a_page_costs_the_same_statements_whatever_its_size(
         for connection in held:
             connection.remove_query_logger(note)
     assert counts[1] == counts[20] > 0
+
+
+async def test_a_page_is_planned_to_follow_its_index_whatever_its_values(house: House) -> None:
+    planned = await house.services.pool.fetchval("SHOW plan_cache_mode")
+
+    assert planned == ("auto" if house.settings.pooled else "force_generic_plan")

@@ -18,6 +18,9 @@ from mypost.settings import BadSettings, credentials
 
 APP = "mypost"
 APP_ROLE = "mypost_app"
+# Planned for its values, a page of a brand's posts looks rarer than it is (the tenant stands in
+# the statement and in the policy) and reads the whole workspace; planned once, it takes the index.
+PLANNING = {"plan_cache_mode": "force_generic_plan", "jit": "off"}
 # What the last migration that the worker needs has made.
 NEWEST_FUNCTION = "dispatch_store_grant"
 MIGRATION_LOCK = 0x6D79706F7374
@@ -101,6 +104,8 @@ async def connect(url: str, size: int = 10, *, pooled: bool = False) -> AsyncIte
     """
     extra = {"minsize": 1, "maxsize": size, "init": _codecs, "reset": _keep, "record_class": Row}
     config = _config(url, APP_ROLE, pooled=pooled, **extra)
+    if not pooled:  # a pooler lets no setting through
+        config["connections"]["default"]["credentials"]["server_settings"] |= PLANNING
     await Tortoise.init(config=config, _enable_global_fallback=True)
     try:
         client = get_connection("default")
