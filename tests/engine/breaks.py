@@ -7,7 +7,7 @@ from typing import Any
 from graphql import GraphQLError
 from graphql.execution.values import VariableValues
 
-from mypost.engine import compiled, complete, fetch, places, planner, run
+from mypost.engine import compiled, complete, fetch, leaves, places, planner, run
 
 Patch = tuple[Any, str, Any]
 DEFAULT = "argument"
@@ -97,10 +97,32 @@ BREAKS: dict[str, list[Patch]] = {
 }
 
 
+async def _misplaced(self: Any, *asked: Any) -> Any:
+    return [*(await VALUES(self, *asked))[1:], None]
+
+
+def _unlooked(self: Any, value: str, _names: Any) -> str:
+    return value
+
+
+VALUES = fetch.Loaded.values
+STRAWBERRY: dict[str, list[Patch]] = {
+    "load": [(fetch.Loaded, "values", _misplaced)],
+    "expression": [(leaves.Leaf, "expression", _unlooked)],
+    "parent": [(fetch, "each", lambda function, parents: [function(p) for p in parents[::-1]])],
+    "trust": [(planner, "is_trusted", lambda _: True)],
+    "lost load": [(fetch.Loaded, "values", lambda _, __, p: _nothing(p))],
+}
+
+
+async def _nothing(parents: Any) -> Any:
+    return [None] * len(parents)
+
+
 @contextmanager
 def applied(name: str | None) -> Iterator[None]:
     """Builds a fault in, for a while."""
-    patches = BREAKS[name] if name else []
+    patches = {**BREAKS, **STRAWBERRY}[name] if name else []
     before = [(owner, attribute, getattr(owner, attribute)) for owner, attribute, _ in patches]
     try:
         for owner, attribute, wrong in patches:

@@ -23,6 +23,11 @@ EVERY = (
     "errors with extensions", "errors with a path of their own",
 )  # fmt: skip
 
+STRAWBERRY = (
+    "computed", "loaded", "load failed", "refused", "raised by attribute", "wrong leaf",
+    "argument errors", "nulled regions", "abstract", "merged fields", "mutation",
+)  # fmt: skip
+
 
 def features(case: Case, checked: Checked) -> Counter[str]:
     """The features that a case reaches, each counted once."""

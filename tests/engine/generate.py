@@ -9,9 +9,10 @@ from typing import Any
 
 from graphql import DocumentNode, GraphQLSchema, parse
 
-from tests.engine import documents, schemas
+from tests.engine import documents, library, schemas
 from tests.engine.dice import Dice
 from tests.engine.documents import Asked
+from tests.engine.shelf import Shelf
 from tests.engine.world import Mode, World
 
 PER_SCHEMA = 20
@@ -28,18 +29,7 @@ class Case:
     document: DocumentNode
     variables: dict[str, Any]
     faults: float
-
-    @classmethod
-    def of(
-        cls,
-        seed: int,
-        schema: GraphQLSchema,
-        asked: Asked,
-        variables: dict[str, Any],
-        faults: float,
-    ) -> "Case":
-        """The case of a text."""
-        return cls(seed, schema, asked, parse(asked.text), variables, faults)
+    kind: type[World] = World
 
     @property
     def rooted(self) -> bool:
@@ -48,7 +38,7 @@ class Case:
 
     def world(self, mode: Mode) -> World:
         """A fresh world of this case."""
-        return World(self.schema, self.seed, mode, self.faults)
+        return self.kind(self.schema, self.seed, mode, self.faults)
 
     def root(self, world: World) -> Any:
         """The root value of the operation."""
@@ -63,9 +53,17 @@ def schema(number: int) -> GraphQLSchema:
 
 def cases(seed: int) -> list[Case]:
     """The cases of a seed: one for each set of variables."""
-    made = schema(seed // PER_SCHEMA)
-    dice = Dice(seed)
-    asked = documents.write(made, dice)
+    return made(Dice(seed), schema(seed // PER_SCHEMA), seed, World)
+
+
+def library_cases(seed: int) -> list[Case]:
+    """The same for the Strawberry schema."""
+    return made(Dice(~seed), library.schema(), seed, Shelf)
+
+
+def made(dice: Dice, schema: GraphQLSchema, seed: int, kind: type[World]) -> list[Case]:
+    """The cases that dice make for a schema."""
+    asked = documents.write(schema, dice)
     document = parse(asked.text)
     faults = dice.pick(FAULTS)
-    return [Case(seed, made, asked, document, values, faults) for values in asked.variables]
+    return [Case(seed, schema, asked, document, values, faults, kind) for values in asked.variables]

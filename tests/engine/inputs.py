@@ -65,9 +65,8 @@ def sample(type_: GraphQLInputType, dice: Dice, depth: int = 0) -> Any:
 def given(type_: Any, dice: Dice, depth: int) -> Any:
     """A value that is not null; a list may be given as its single item."""
     if isinstance(type_, GraphQLList):
-        if dice.chance(15):
-            item = type_.of_type
-            item = item.of_type if isinstance(item, GraphQLNonNull) else item
+        item = type_.of_type.of_type if isinstance(type_.of_type, GraphQLNonNull) else type_.of_type
+        if not isinstance(item, GraphQLList) and dice.chance(15):
             return given(item, dice, depth)
         return [sample(type_.of_type, dice, depth) for _ in range(dice.upto(3))]
     if isinstance(type_, GraphQLInputObjectType):

@@ -6,8 +6,6 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator
 from typing import Any
 
-from tests.engine.dice import Dice
-
 
 async def later(value: Any, turns: int) -> Any:
     """Answers, or raises, after some turns of the loop."""
@@ -60,19 +58,18 @@ def running(value: Any, turns: int) -> Awaitable[Any]:
 WAYS: list[Callable[[Any, int], Awaitable[Any]]] = [later, Soon, settled, running, old]
 
 
-def awaitable(value: Any, dice: Dice) -> Awaitable[Any]:
-    """A value to wait for."""
-    return dice.pick(WAYS)(value, dice.upto(4))
+AGAIN = [settled, running]  # what can be waited for twice
 
 
 class Plain:
     """Something to iterate over that is no collection."""
 
-    def __init__(self, items: Iterable[Any]) -> None:
+    def __init__(self, items: Iterable[Any], error: Exception | None = None) -> None:
         self.items = items
+        self.error = error
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self.items)
+        return generator(self.items, self.error)
 
 
 def generator(items: Iterable[Any], error: Exception | None = None) -> Iterator[Any]:
@@ -105,6 +102,17 @@ class Stream:
         return self.inner.__anext__()
 
 
+class Streams:
+    """Something to iterate over asynchronously, more than once."""
+
+    def __init__(self, *given: Any) -> None:
+        self.given = given
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return stream(*self.given)
+
+
 SYNC: list[Callable[[list[Any]], Iterable[Any]]] = [
     list, tuple, generator, deque, Plain, lambda items: dict(enumerate(items)).values(),
 ]  # fmt: skip
+SYNC_AGAIN = [list, tuple, deque, Plain]

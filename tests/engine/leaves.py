@@ -58,7 +58,7 @@ class Spoken:
         return "spoken"
 
 
-def _spell(value: Any) -> Any:
+def spell(value: Any) -> Any:
     """Spells a value of the scalar Odd, which refuses some and has no word for others."""
     if value == "refused":
         raise ValueError("Odd refuses this")
@@ -80,7 +80,7 @@ def _read_literal(node: ValueNode, *_: Any) -> Any:
 
 
 ODD = GraphQLScalarType(
-    "Odd", coerce_output_value=_spell, coerce_input_value=_read, coerce_input_literal=_read_literal
+    "Odd", coerce_output_value=spell, coerce_input_value=_read, coerce_input_literal=_read_literal
 )
 LISTS = [["a"], ["b"]]  # an enum may stand for values that cannot be hashed
 ENUMS = [

@@ -12,13 +12,14 @@ from graphql import ExecutionResult, validate, validate_schema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.engine import breaks, compare, documents, many, schemas
+from tests.engine import breaks, compare, many, schemas
 from tests.engine.check import check, oracle, tidied
 from tests.engine.corrupt import CORRUPTIONS
 from tests.engine.dice import Dice
-from tests.engine.features import EVERY
-from tests.engine.generate import FAULTS, Case, cases
+from tests.engine.features import EVERY, STRAWBERRY
+from tests.engine.generate import Case, cases, library_cases, made
 from tests.engine.report import report
+from tests.engine.world import World
 
 CASES = 1000
 FIRST = (0, 5000)
@@ -36,10 +37,21 @@ def test_generated_cases_are_answered_as_by_graphql_core(first: int) -> None:
     assert missed == [], tally.met
 
 
-@pytest.mark.parametrize("name", breaks.BREAKS)
+def test_cases_of_a_strawberry_schema_are_answered_as_by_graphql_core() -> None:
+    tally = asyncio.run(many.run(0, CASES, make=library_cases))
+
+    assert tally.reports == []
+    assert (tally.cases >= CASES, tally.different) == (True, 0)
+    assert tally.compiled > 2.5 * tally.cases
+    missed = [name for name in STRAWBERRY if not tally.met[name]]
+    assert missed == [], tally.met
+
+
+@pytest.mark.parametrize("name", [*breaks.BREAKS, *breaks.STRAWBERRY])
 def test_a_broken_engine_is_found_out(name: str) -> None:
+    make = cases if name in breaks.BREAKS else library_cases
     with breaks.applied(name):
-        tally = asyncio.run(many.run(0, 400, most=1))
+        tally = asyncio.run(many.run(0, 400, most=1, make=make))
 
     assert tally.different > 0
     assert "--- document" in tally.reports[0]
@@ -84,9 +96,7 @@ def drawn_cases(draw: Any) -> Case:
     dice = Drawn(draw(st.data()))
     schema = schemas.build(dice)
     assert validate_schema(schema) == []
-    asked = documents.write(schema, dice)
-    faults, seed = dice.pick(FAULTS), dice.upto(1 << 16)
-    case = Case.of(seed, schema, asked, asked.variables[0], faults)
+    case = made(dice, schema, dice.upto(1 << 16), World)[0]
     assert validate(schema, case.document) == []
     return case
 

@@ -6,7 +6,7 @@ and the same faults.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -23,7 +23,7 @@ from graphql import (
 
 from tests.engine import leaves
 from tests.engine.dice import Dice
-from tests.engine.later import SYNC, Raised, Stream, awaitable, generator, stream
+from tests.engine.later import SYNC, WAYS, Raised, Stream, generator, stream
 
 
 class Mode(Enum):
@@ -34,7 +34,7 @@ class Mode(Enum):
     MIXED = "mixed"
 
 
-RESOLVER = "resolver"
+RESOLVER, COMPUTED = "resolver", "computed"
 WAITS = {Mode.SYNC: 0, Mode.ASYNC: 100, Mode.MIXED: 35}
 STREAMS = {Mode.SYNC: 0, Mode.ASYNC: 50, Mode.MIXED: 25}
 SALT = {Mode.SYNC: 0, Mode.ASYNC: 1, Mode.MIXED: 2}
@@ -102,15 +102,14 @@ class Row(dict[str, Any]):
         return self._world.plainly(self, name)
 
 
-def identity(source: Any, fallback: str) -> tuple[str, int, int]:
-    """Type, seed and depth of an object; what is none has some all the same."""
-    if isinstance(source, Node | Row):
-        return source._type, source._seed, source._depth
-    return fallback, 0, 3
-
-
 class World:
     """The data and the faults of one execution, and what was asked of it."""
+
+    objects: Sequence[Any] = (Row, Node)
+    ways: Sequence[Any] = WAYS
+    lists: Sequence[Any] = SYNC
+    streams: Sequence[Any] = (stream, Stream)
+    breaking: Any = staticmethod(generator)
 
     def __init__(self, schema: GraphQLSchema, seed: int, mode: Mode, faults: float) -> None:
         self.schema = schema
@@ -122,6 +121,12 @@ class World:
         self.calls: list[Call] = []
         self.met: Counter[str] = Counter()
 
+    def identity(self, source: Any, fallback: str = "") -> tuple[str, int, int]:
+        """Type, seed and depth of an object; what is none has some all the same."""
+        if isinstance(source, Node | Row):
+            return source._type, source._seed, source._depth
+        return fallback, self.seed, 1
+
     # What the schema's functions ask
 
     def root(self, name: str) -> Any:
@@ -130,8 +135,8 @@ class World:
 
     def called(self, source: Any, info: Any, arguments: dict[str, Any]) -> Any:
         """What a resolver answers."""
-        type_name, seed, depth = identity(source, info.parent_type.name)
-        self.calls.append(_call(info, RESOLVER, repr(arguments)))
+        type_name, seed, depth = self.identity(source, info.parent_type.name)
+        self.calls.append(call(info, RESOLVER, repr(arguments)))
         dice = self._dice(seed, info.field_name, "call")
         if dice.chance(self.faults):
             self.met["raised"] += 1
@@ -143,7 +148,7 @@ class World:
 
     def plainly(self, source: Any, name: str) -> Any:
         """What an attribute or an item holds: a value, or a function that answers it."""
-        type_name, seed, depth = identity(source, "")
+        type_name, seed, depth = self.identity(source)
         dice = self._dice(seed, name, "plain")
         how = dice.upto(100)
         if how >= 100 - self.faults / 2:
@@ -155,14 +160,14 @@ class World:
 
     def typename(self, source: Any) -> str | None:
         """The name of its type that an object carries."""
-        type_name, seed, _ = identity(source, "")
+        type_name, seed, _ = self.identity(source)
         dice = self._dice(seed, "__typename", "name")
         return self._type_name(dice, type_name) if dice.chance(60) else None
 
     def type_of(self, value: Any, info: Any, abstract: Any) -> Any:
         """What a type resolver answers."""
-        type_name, seed, _ = identity(value, "")
-        self.calls.append(_call(info, "type resolver", abstract.name))
+        type_name, seed, _ = self.identity(value)
+        self.calls.append(call(info, "type resolver", abstract.name))
         dice = self._dice(seed, abstract.name, "type")
         if dice.chance(self.faults):
             self.met["type resolver raised"] += 1
@@ -171,8 +176,8 @@ class World:
 
     def is_type(self, value: Any, info: Any, name: str) -> Any:
         """What the predicate of an object type answers."""
-        type_name, seed, _ = identity(value, "")
-        self.calls.append(_call(info, "predicate", name))
+        type_name, seed, _ = self.identity(value)
+        self.calls.append(call(info, "predicate", name))
         # The same of all types: whether one more is asked depends on which of them wait.
         dice = self._dice(seed, "", "predicate")
         if dice.chance(self.faults):
@@ -206,7 +211,7 @@ class World:
         dice = Dice(crc32(name.encode(), seed & 0xFFFFFFFF) + SALT[self.mode])
         if dice.chance(WAITS[self.mode]):
             self.met["awaitable"] += 1
-            return awaitable(value, dice)
+            return dice.pick(self.ways)(value, dice.upto(4))
         if isinstance(value, Raised):
             raise value.error
         return value
@@ -229,13 +234,18 @@ class World:
             return Undefined if dice.chance(10) else None
         if isinstance(inner, GraphQLList):
             return self._list(inner, dice, depth)
-        return leaves.leaf(inner, dice) if is_leaf_type(inner) else self._object(inner, dice, depth)
+        return self._plain_value(inner, dice, depth)
+
+    def _plain_value(self, type_: Any, dice: Dice, depth: int) -> Any:
+        if is_leaf_type(type_):
+            return leaves.leaf(type_, dice)
+        return self._object(type_, dice, depth)
 
     def _object(self, type_: Any, dice: Dice, depth: int) -> Any:
         if not isinstance(type_, GraphQLObjectType):
             type_ = dice.pick(self.schema.get_possible_types(type_) or [type_])
             self.met["abstract"] += 1
-        class_ = (Row, Node)[dice.upto(2)]
+        class_ = self.objects[dice.upto(2)]
         return class_(self, type_.name, dice.upto(1 << 32), depth + 1)
 
     def _list(self, type_: Any, dice: Dice, depth: int, error: Exception | None = None) -> Any:
@@ -255,7 +265,7 @@ class World:
             self.met["awaitable item"] += 1
             if isinstance(value, Raised):
                 self.met["fault in an awaitable item"] += 1
-            return awaitable(value, dice)
+            return dice.pick(self.ways)(value, dice.upto(4))
         return value.error if isinstance(value, Raised) else value
 
     def _carrier(self, items: list[Any], dice: Dice, error: Exception | None) -> Any:
@@ -263,11 +273,11 @@ class World:
         waits = Dice(seed + SALT[self.mode])
         if waits.chance(STREAMS[self.mode]):
             self.met["asynchronous list"] += 1
-            return waits.pick([stream, Stream])(items, error, waits.upto(3))
+            return waits.pick(self.streams)(items, error, waits.upto(3))
         if error is not None:
-            return generator(items, error)
+            return self.breaking(items, error)
         self.met["list of another kind"] += how >= 60
-        return items if how < 60 else SYNC[how % len(SYNC)](items)
+        return items if how < 60 else self.lists[how % len(self.lists)](items)
 
     def _fault(self, type_: Any, dice: Dice, depth: int) -> Any:
         """What a field of this type should not hold."""
@@ -299,7 +309,7 @@ def _shown(value: Any) -> str:
     return repr(value)
 
 
-def _call(info: Any, what: str, detail: str) -> Call:
+def call(info: Any, what: str, detail: str) -> Call:
     """What a function of the schema can tell of its call."""
     where = f"{info.parent_type}.{info.field_name} {info.return_type} at {info.path.typename}"
     how = f"{info.operation.operation} {len(info.fragments)} {info.variable_values.coerced!r}"
