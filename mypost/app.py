@@ -19,12 +19,14 @@ from mypost import clock, networks, pages
 from mypost.context import Caller, Context, Services
 from mypost.crypto import Keys
 from mypost.engine.documents import Documents
-from mypost.engine.http import Endpoint
+from mypost.engine.http import MODERN, Endpoint
 from mypost.engine.websocket import Refused, Sockets
 from mypost.errors import STATUS, ApiError, Code, Unauthorized
 from mypost.feed import Feed
+from mypost.limits import Limiter
+from mypost.meter import TOLD, Meter, of_user, units
 from mypost.metrics import Metrics
-from mypost.middleware import RequestIds, request_id_of
+from mypost.middleware import RateLimits, RequestIds, request_id_of
 from mypost.models import database
 from mypost.nudges import Nudges
 from mypost.resolvers.auth import REFRESH_COOKIE
@@ -36,6 +38,7 @@ from mypost.settings import Settings
 from mypost.spelling import spell
 from mypost.tokens import Passwords, Sessions
 from mypost.viewer import Viewer
+from mypost.windows import Rates
 
 DESCRIPTION = orjson.dumps(document())
 
@@ -77,14 +80,34 @@ def context_maker(held: Held) -> Callable[[Request], Awaitable[Context]]:
     async def make(request: Request) -> Context:
         services = held.services
         caller, viewer, refused = caller_of(request, services.settings), None, None
+        meter: Meter = request.scope["meter"]
+        meter.identify(None)
         try:
             token = bearer(request.headers.get("authorization"))
             viewer = await services.sessions.viewer(token) if token else None
         except Unauthorized as error:
             refused = error
-        return Context(services, caller, viewer, refused=refused)
+        if viewer is not None:
+            meter.identify(viewer.id)
+        return Context(services, caller, viewer, meter, refused=refused)
 
     return make
+
+
+def charged(make: Callable[[Request], Awaitable[Context]]) -> Callable[[Request], Any]:
+    """Makes the context of a REST request, which counts as one."""
+
+    async def made(request: Request) -> Context:
+        context = await make(request)
+        await context.meter.charge(1)
+        return context
+
+    return made
+
+
+async def charge(ctx: Context, cost: int) -> None:
+    """Charges a GraphQL operation by its cost, before it runs."""
+    await ctx.meter.charge(units(cost), cost)
 
 
 class Subscriber:
@@ -103,7 +126,8 @@ class Subscriber:
 
     def context(self) -> Context:
         """A context for one operation or one event."""
-        return Context(self.services, self.caller, self.viewer)
+        meter = Meter(self.services.limiter, of_user(self.viewer.id))
+        return Context(self.services, self.caller, self.viewer, meter)
 
     async def still_welcome(self) -> bool:
         """Whether the session still stands; memberships are read again on the way."""
@@ -131,11 +155,26 @@ def connector(held: Held) -> Callable[[WebSocket, dict[str, Any]], Awaitable[Sub
     return connect
 
 
-def finish(response: Response, ctx: Context) -> None:
-    """Gives a GraphQL answer its cookies, and 401 when a token that does not hold was to blame."""
+def finish(response: Response, ctx: Context, answer: dict[str, Any]) -> None:
+    """Gives a GraphQL answer its cookies, and the status of what has refused all of it."""
     set_cookies(response, ctx)
     if ctx.turned_away:
         response.status_code = STATUS[Code.UNAUTHORIZED]
+    elif (wait := wait_of(answer)) is not None:
+        response.status_code = STATUS[Code.RATE_LIMITED]
+        response.headers["retry-after"] = str(wait)
+
+
+def wait_of(answer: dict[str, Any]) -> int | None:
+    """How long to wait before asking again, when the whole answer was refused for its number."""
+    limited = [
+        error["extensions"].get("retryAfter", 1)
+        for error in answer.get("errors", ())
+        if error["extensions"]["code"] == Code.RATE_LIMITED
+    ]
+    if not limited or any(value is not None for value in (answer.get("data") or {}).values()):
+        return None
+    return int(max(limited))
 
 
 def told(error: GraphQLError, where: Any) -> dict[str, Any]:
@@ -151,7 +190,9 @@ async def refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)  # noqa: S101 - registered for nothing else
     if request.url.path == "/graphql":
         body = {"errors": [told(GraphQLError(error.message, original_error=error), request)]}
-        return JSONResponse(body, STATUS[error.code])
+        headers = {} if error.retry_after is None else {"retry-after": str(error.retry_after)}
+        modern = MODERN in request.headers.get("accept", "")
+        return JSONResponse(body, STATUS[error.code], headers, MODERN if modern else None)
     return door.refusal(request, error)
 
 
@@ -160,15 +201,17 @@ def build(settings: Settings, keys: Keys, *, passwords: Passwords | None = None)
     held = Held()
     core = schema._schema  # noqa: SLF001 - Strawberry has no accessor
     documents = Documents(core, compiles=settings.engine == "compiled")
-    metrics = Metrics(documents)
+    rates = Rates(settings.rate_user, settings.rate_workspace, settings.rate_global)
+    limiter = Limiter(str(settings.redis_url), rates)
+    metrics = Metrics(documents, limiter)
     make = context_maker(held)
     origins = frozenset({*settings.allowed_origins, settings.origin})
-    sockets = Sockets(core, documents, connector(held), told, origins)
-    endpoint = Endpoint(core, documents, make, told, finish)
+    sockets = Sockets(core, documents, connector(held), told, origins, charge)
+    endpoint = Endpoint(core, documents, make, told, finish, charge)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with hold(settings, keys, passwords) as services:
+        async with hold(settings, keys, passwords, limiter) as services:
             held.services = app.state.services = services
             yield
             await sockets.shutdown()
@@ -184,13 +227,17 @@ def build(settings: Settings, keys: Keys, *, passwords: Passwords | None = None)
         Route("/metrics", measured(metrics)),
         Route("/.well-known/jwks.json", lambda _: JSONResponse(held.services.sessions.jwks())),
         Route("/openapi.json", described),
-        *door.routes(core, documents, make),
+        *door.routes(core, documents, charged(make)),
         *(Mount(f"/networks/{key}", app=server) for key, server in servers.items()),
     ]
     handlers: Any = {ApiError: refuse, 404: door.not_found, 405: door.method_not_allowed}
     return Starlette(
         routes=routes,
-        middleware=[Middleware(RequestIds, metrics), _cors(settings)],
+        middleware=[
+            Middleware(RequestIds, metrics),
+            _cors(settings),
+            Middleware(RateLimits, limiter, make, refuse),
+        ],
         exception_handlers=handlers,
         lifespan=lifespan,
     )
@@ -203,7 +250,7 @@ def _cors(settings: Settings) -> Middleware:
         allow_origins=settings.allowed_origins,
         allow_methods=["GET", "POST", "PATCH", "DELETE", "PUT"],
         allow_headers=["authorization", "content-type", "if-match", "x-requested-with"],
-        expose_headers=["etag", "location", "x-request-id", "retry-after"],
+        expose_headers=["etag", "location", "x-request-id", "retry-after", *TOLD],
         allow_credentials=True,
     )
 
@@ -245,7 +292,7 @@ def readiness(held: Held) -> Callable[[Request], Awaitable[Response]]:
 
 @asynccontextmanager
 async def hold(
-    settings: Settings, keys: Keys, passwords: Passwords | None
+    settings: Settings, keys: Keys, passwords: Passwords | None, limiter: Limiter
 ) -> AsyncIterator[Services]:
     """Opens what a process holds for its whole life, and closes it in the end."""
     assert settings.app_url is not None  # noqa: S101 - filled in before
@@ -255,6 +302,8 @@ async def hold(
         pool = await stack.enter_async_context(opened)
         redis: Any = Redis.from_url(settings.redis_url, socket_connect_timeout=1)
         stack.push_async_callback(redis.aclose)
+        await limiter.start()
+        stack.push_async_callback(limiter.close)
         feed = Feed(pool, redis)
         feed.start()
         stack.push_async_callback(feed.close)
@@ -266,6 +315,5 @@ async def hold(
         }
         for network in chosen.values():
             stack.push_async_callback(network.close)
-        yield Services(
-            settings, keys, pool, Nudges(redis), chosen, passwords, Sessions(keys, pool), feed
-        )
+        sessions, nudges = Sessions(keys, pool), Nudges(redis)
+        yield Services(settings, keys, pool, nudges, chosen, passwords, sessions, feed, limiter)

@@ -14,6 +14,8 @@ from mypost import ids
 from mypost.crypto import Keys
 from mypost.errors import Forbidden, NotFound, Unauthorized
 from mypost.feed import Feed
+from mypost.limits import Limiter
+from mypost.meter import Meter
 from mypost.models.base import Db
 from mypost.models.database import transaction
 from mypost.models.paging import Listing, Page, Slice, page
@@ -41,6 +43,7 @@ class Services:
     passwords: Passwords
     sessions: Sessions
     feed: Feed
+    limiter: Limiter
 
 
 @dataclass(slots=True)
@@ -54,6 +57,12 @@ class Caller:
     cookies: dict[str, tuple[str, int]] = field(default_factory=dict)
 
 
+def workspace_of(row: Any) -> UUID:
+    """The workspace a row lives in, or is."""
+    id: UUID = row.id if ids.tag_of(row.id) is ids.Tag.WORKSPACE else row.workspace_id
+    return id
+
+
 class Context:
     """One operation's view of the world; `db` is the one way to a connection."""
 
@@ -62,11 +71,13 @@ class Context:
         services: Services,
         caller: Caller,
         viewer: Viewer | None,
+        meter: Meter,
         connection: asyncpg.Connection | None = None,
         refused: Unauthorized | None = None,
     ) -> None:
         self.services = services
         self.caller = caller
+        self.meter = meter
         self._viewer = viewer
         self._refused = refused
         self.turned_away = False
@@ -124,7 +135,10 @@ class Context:
         *,
         lock: bool = False,
     ) -> M:
-        """Fetches and authorises in one step: NotFound when foreign, else perhaps Forbidden."""
+        """Fetches and authorises in one step: NotFound when foreign, else perhaps Forbidden.
+
+        Raises RateLimited when too much is asked of the row's workspace.
+        """
         row = None if id is None else await self.find(relation, id, lock=lock)
         if row is None and id is not None and await self._look_again():
             row = await self.find(relation, id, lock=lock)
@@ -132,6 +146,7 @@ class Context:
             raise NotFound(noun)
         if permission is not None:
             self.demand(permission, row)
+        await self.meter.enter(workspace_of(row))
         return row
 
     async def _look_again(self) -> bool:
@@ -154,9 +169,7 @@ class Context:
 
     def member(self, row: Any) -> Membership:
         """The viewer's membership in the workspace of a row."""
-        tag = ids.tag_of(row.id)
-        workspace = row.id if tag is ids.Tag.WORKSPACE else row.workspace_id
-        return self.viewer.memberships[workspace]
+        return self.viewer.memberships[workspace_of(row)]
 
     def demand(self, permission: Permission, row: Any) -> None:
         """Raises Forbidden unless the viewer holds the permission where this row lives."""
@@ -234,7 +247,7 @@ class Context:
 
     def _inside(self, connection: asyncpg.Connection) -> "Context":
         """The same operation, inside a transaction."""
-        child = Context(self.services, self.caller, self._viewer, connection)
+        child = Context(self.services, self.caller, self._viewer, self.meter, connection)
         child.effects = self.effects
         return child
 
@@ -243,7 +256,7 @@ class Context:
     ) -> None:
         """Records who did what, in the transaction of the change."""
         tag = ids.tag_of(row.id)
-        workspace = workspace_id or (row.id if tag is ids.Tag.WORKSPACE else row.workspace_id)
+        workspace = workspace_id or workspace_of(row)
         await self.db.run(
             "INSERT INTO audit_events (id, workspace_id, action, user_id, actor_type,"
             " resource_type, resource_id, metadata, ip, request_id)"

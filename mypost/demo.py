@@ -30,7 +30,7 @@ REGISTER = LOGIN.replace(
 )
 HOME = "{ viewer { workspaces { id } } }"
 BRANDS = (
-    "query($id: ID!) { workspace(id: $id) { brands { nodes"
+    "query($id: ID!) { workspace(id: $id) { brands(first: 1) { nodes"
     " { id name socialAccounts { nodes { id network status } } } } } }"
 )
 BRAND = (
@@ -77,10 +77,14 @@ class Client:
     async def ask(self, query: str, variables: Mapping[str, Any] | None = None) -> Any:
         """Runs one GraphQL operation and answers its data."""
         body = {"query": query, "variables": variables or {}}
-        answer = (await self.http.post("/graphql", json=body, headers=self.headers)).json()
-        if "errors" in answer:
-            raise OSError(f"the demo was refused: {answer['errors'][0]['message']}")
-        return answer["data"]
+        answer = await self.http.post("/graphql", json=body, headers=self.headers)
+        if answer.status_code == 429:  # noqa: PLR2004 - Too Many Requests
+            await asyncio.sleep(int(answer.headers["retry-after"]))
+            return await self.ask(query, variables)
+        said = answer.json()
+        if "errors" in said:
+            raise OSError(f"the demo was refused: {said['errors'][0]['message']}")
+        return said["data"]
 
     async def change(self, query: str, given: Mapping[str, Any]) -> Any:
         """Runs one mutation and answers its payload."""

@@ -7,9 +7,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from mypost.engine.documents import Documents
+from mypost.limits import Limiter
 
 SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 API = "/api/"
+SCOPES = ("user", "workspace", "global")
 
 
 class Engine(Collector):
@@ -51,12 +53,37 @@ class Engine(Collector):
         yield GaugeMetricFamily("mypost_engine_document_bytes", "What they weigh.", size)
 
 
+class Limits(Collector):
+    """What the rate limiter has refused, and whether it works with the other processes."""
+
+    def __init__(self, limiter: Limiter) -> None:
+        self.limiter = limiter
+
+    def collect(self) -> Iterator[Metric]:
+        """Yields the limiter's counters."""
+        refused = CounterMetricFamily(
+            "mypost_limits_refused", "Requests refused, by the window without room.", labels=["by"]
+        )
+        for scope in SCOPES:
+            refused.add_metric([scope], self.limiter.refused[scope])
+        yield refused
+        yield GaugeMetricFamily(
+            "mypost_limits_shared", "1 while Redis counts for every process.", self.limiter.shared
+        )
+        yield CounterMetricFamily(
+            "mypost_limits_by_itself",
+            "Requests this process has counted by itself: Redis was away.",
+            self.limiter.by_itself,
+        )
+
+
 class Metrics:
     """The metrics of one process."""
 
-    def __init__(self, documents: Documents) -> None:
+    def __init__(self, documents: Documents, limiter: Limiter) -> None:
         self.registry = CollectorRegistry()
         self.registry.register(Engine(documents))
+        self.registry.register(Limits(limiter))
         self._seconds = Histogram(
             "mypost_request_seconds", "Requests, by door and status.", ["door", "status"],
             buckets=SECONDS, registry=self.registry,

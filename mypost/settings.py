@@ -31,6 +31,9 @@ class Settings:
     allowed_origins: tuple[str, ...]
     registration_open: bool
     cookie_secure: bool
+    rate_user: int  # requests a second
+    rate_workspace: int
+    rate_global: int
     log_level: str
     smtp_url: str | None = field(repr=False)
     mail_from: str
@@ -69,6 +72,9 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         allowed_origins=tuple(_words(env.get("MYPOST_ALLOWED_ORIGINS", origin))),
         registration_open=_registration(env, embedded=embedded),
         cookie_secure=origin.startswith("https://"),
+        rate_user=_positive(env, "MYPOST_RATE_USER", 10),
+        rate_workspace=_positive(env, "MYPOST_RATE_WORKSPACE", 100),
+        rate_global=_positive(env, "MYPOST_RATE_GLOBAL", 1000),
         log_level=level,
         smtp_url=_smtp(env),
         mail_from=env.get("MYPOST_MAIL_FROM", "MyPost <no-reply@localhost>"),
@@ -102,6 +108,14 @@ def _pooled(env: Mapping[str, str]) -> bool:
 def _registration(env: Mapping[str, str], *, embedded: bool) -> bool:
     words = ("open", "closed") if embedded else ("closed", "open")
     return _word(env, "MYPOST_REGISTRATION", words) == "open"
+
+
+def _positive(env: Mapping[str, str], name: str, default: int) -> int:
+    """Reads a whole number of at least 1."""
+    text = env.get(name, str(default))
+    if not re.fullmatch(r"0*[1-9][0-9]{0,8}", text):
+        raise BadSettings(f"{name} is a whole number from 1 to 999999999")
+    return int(text)
 
 
 def _words(text: str) -> list[str]:

@@ -30,6 +30,8 @@ from tests.client import PASSWORD, Api, Person, Socket
 from tests.doors import Door, GraphQLDoor, RestDoor
 
 logs.configure("critical")
+# What tests do has nothing to do with people; `tests/test_limits.py` has a house of its own.
+PLENTY = {f"MYPOST_RATE_{scope}": "1000000" for scope in ("USER", "WORKSPACE", "GLOBAL")}
 
 
 def _outside(given: dict[str, str]) -> embedded.Services | None:
@@ -48,7 +50,7 @@ def installation() -> Iterator[Settings]:
     services = _outside(given) or embedded.start(folder, fast=True)
     try:
         asyncio.run(database.migrate(services.owner_url))
-        plain = settings.read({"MYPOST_DATA_DIR": str(folder)})
+        plain = settings.read({"MYPOST_DATA_DIR": str(folder), **PLENTY})
         yield dataclasses.replace(
             plain,
             owner_url=services.owner_url,

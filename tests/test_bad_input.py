@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 
 from mypost import logs
 from mypost.engine.documents import Documents
+from mypost.limits import Limiter
 from mypost.metrics import Metrics
 from mypost.middleware import RequestIds
 from mypost.schema.build import schema
 from mypost.spelling import MASKED, spell
+from mypost.windows import Rates
 from tests.client import Api, Person
 from tests.conftest import House
 from tests.doors import Door
@@ -388,7 +390,8 @@ async def test_what_no_layer_caught_is_masked_and_logged(started: bool, written:
         sent.append(message)
 
     scope = {"type": "http", "method": "GET", "path": "/x", "headers": []}
-    await RequestIds(broken, Metrics(Documents(CORE)))(scope, keep, keep)
+    limiter = Limiter("redis://127.0.0.1:1", Rates(1, 1, 1))
+    await RequestIds(broken, Metrics(Documents(CORE), limiter))(scope, keep, keep)
 
     fault, request = written()
     assert fault.keys() == {"event", "level", "timestamp", "request_id", "error", "place"}

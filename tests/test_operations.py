@@ -26,6 +26,7 @@ ENTRIES = {
     "social_account": (Access.MEMBER, None),
     "social_connection": (Access.MEMBER, None),
     "post": (Access.MEMBER, None),
+    "rate_limit": (Access.VIEWER, None),
     "register": (Access.PUBLIC, None),
     "login": (Access.PUBLIC, None),
     "refresh_session": (Access.PUBLIC, None),

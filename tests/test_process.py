@@ -17,8 +17,9 @@ import httpx2
 import psutil
 
 from mypost import clock, embedded
+from mypost.settings import inherited
 from tests.client import PASSWORD, Api
-from tests.conftest import House
+from tests.conftest import PLENTY, House
 
 DEADLINE = 30
 
@@ -49,7 +50,9 @@ class Running:
 async def serve(folder: Path) -> AsyncIterator[Running]:
     """Runs `mypost serve` on a free port until it says that it serves; ends it by its id."""
     command = [sys.executable, "-m", "mypost", "serve", "--port", "0", "--data-dir", str(folder)]
-    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+    process = await asyncio.create_subprocess_exec(
+        *command, stderr=asyncio.subprocess.PIPE, env=inherited(PLENTY)
+    )
     try:
         async with asyncio.timeout(DEADLINE):
             port = await _port(process)

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
@@ -18,7 +19,8 @@ PLAIN = "application/json"
 
 Spell = Callable[[GraphQLError, Any], dict[str, Any]]
 MakeContext = Callable[[Request], Awaitable[Any]]
-Finish = Callable[[Response, Any], None]
+Charge = Callable[[Any, int], Awaitable[None]]
+Finish = Callable[[Response, Any, dict[str, Any]], None]
 
 
 class Unreadable(Exception):
@@ -80,12 +82,14 @@ class Endpoint:
         make_context: MakeContext,
         spell: Spell,
         finish: Finish,
+        charge: Charge,
     ) -> None:
         self.schema = schema
         self.documents = documents
         self.make_context = make_context
         self.spell = spell
         self.finish = finish
+        self.charge = charge
 
     async def answer(self, request: Request) -> Response:
         """Reads, runs and spells one operation."""
@@ -96,13 +100,14 @@ class Endpoint:
             return self._refuse(request, error, modern=modern)
         context = await self.make_context(request)
         prepared = self.documents.get(asked.query)
+        charge = partial(self.charge, context)
         result = await execute(
-            self.schema, prepared, asked.variables, context, asked.operation_name
+            self.schema, prepared, asked.variables, context, asked.operation_name, charge
         )
         answer = spelled(result, self.spell, context)
         status = 400 if modern and "data" not in answer else 200
         response = _json(answer, status, modern=modern)
-        self.finish(response, context)
+        self.finish(response, context, answer)
         return response
 
     async def _asked(self, request: Request) -> Asked:

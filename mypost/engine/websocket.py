@@ -6,6 +6,7 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol
 
 import orjson
@@ -14,7 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from mypost.engine.documents import Documents
 from mypost.engine.execute import subscribe
-from mypost.engine.http import Spell, spelled
+from mypost.engine.http import Charge, Spell, spelled
 
 PROTOCOL = "graphql-transport-ws"
 INIT_WAIT_S = 5.0
@@ -64,12 +65,14 @@ class Sockets:
         connect: Connect,
         spell: Spell,
         origins: frozenset[str],
+        charge: Charge,
     ) -> None:
         self.schema = schema
         self.documents = documents
         self.connect = connect
         self.spell = spell
         self.origins = origins
+        self.charge = charge
         self.open: set[Socket] = set()
 
     async def serve(self, websocket: WebSocket) -> None:
@@ -227,7 +230,8 @@ class Socket:
             return
         served = self.served
         prepared = served.documents.get(query)
-        results = subscribe(served.schema, prepared, variables, context, self.caller.context, name)
+        charge, fresh = partial(served.charge, context), self.caller.context
+        results = subscribe(served.schema, prepared, variables, context, fresh, name, charge)
         try:
             async for result in results:
                 if not await self._next(id, result, context):

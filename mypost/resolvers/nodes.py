@@ -6,7 +6,7 @@ from typing import Any
 import strawberry
 
 from mypost import ids
-from mypost.context import Context
+from mypost.context import Context, workspace_of
 from mypost.errors import invalid
 from mypost.models import (
     accounts,
@@ -40,7 +40,10 @@ async def _find(ctx: Context, text: str) -> Any:
     tag = ids.tag_of(id) if id else None
     if id is None or tag not in KINDS:
         return None
-    return await ctx.load_key(KINDS[tag], id)
+    row = await ctx.load_key(KINDS[tag], id)
+    if row is not None and tag is not ids.Tag.USER:
+        await ctx.meter.enter(workspace_of(row))
+    return row
 
 
 @query()

@@ -11,6 +11,7 @@ from mypost.schema.audit import AuditEvent
 from mypost.schema.brands import Brand
 from mypost.schema.common import Connection, Node, pages
 from mypost.schema.connections import SocialConnection
+from mypost.schema.limits import RateLimit
 from mypost.schema.posts import Post
 from mypost.schema.roles import PermissionInfo
 from mypost.schema.roots import asked
@@ -39,3 +40,4 @@ class Query:
     sessions: Connection[Session] = asked("sessions", pages())
     access_tokens: Connection[AccessToken] = asked("access_tokens", pages())
     permissions: Connection[PermissionInfo] = asked("permissions", pages())
+    rate_limit: RateLimit = asked("rate_limit")

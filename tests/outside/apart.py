@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 
 from mypost.settings import inherited
+from tests.conftest import PLENTY
 from tests.outside.run import free_port
 from tests.test_process import Running, _ready, _scheduled, _until
 
@@ -22,7 +23,7 @@ async def program(folder: Path, origin: str, *words: str) -> AsyncIterator[Any]:
     """Runs `mypost` with these words; ends it by its id."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "mypost", *words, "--data-dir", str(folder)),
-        env=inherited({"MYPOST_ORIGIN": origin, "MYPOST_LOG": "warning"}),
+        env=inherited({"MYPOST_ORIGIN": origin, "MYPOST_LOG": "warning", **PLENTY}),
     )
     try:
         yield process
