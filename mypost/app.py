@@ -24,7 +24,7 @@ from mypost.engine.websocket import Refused, Sockets
 from mypost.errors import STATUS, ApiError, Code, Unauthorized
 from mypost.feed import Feed
 from mypost.limits import Limiter
-from mypost.meter import TOLD, Meter, of_user, units
+from mypost.meter import TOLD, Meter, units
 from mypost.metrics import Metrics
 from mypost.middleware import RateLimits, RequestIds, request_id_of
 from mypost.models import database
@@ -36,9 +36,10 @@ from mypost.rest.openapi import document
 from mypost.schema.build import schema
 from mypost.settings import Settings
 from mypost.spelling import spell
+from mypost.throttle import Throttle
 from mypost.tokens import Passwords, Sessions
 from mypost.viewer import Viewer
-from mypost.windows import Rates
+from mypost.windows import Rates, of_user
 
 DESCRIPTION = orjson.dumps(document())
 
@@ -196,7 +197,13 @@ async def refuse(request: Request, error: Exception) -> Response:
     return door.refusal(request, error)
 
 
-def build(settings: Settings, keys: Keys, *, passwords: Passwords | None = None) -> Starlette:
+def build(
+    settings: Settings,
+    keys: Keys,
+    *,
+    passwords: Passwords | None = None,
+    throttle: Throttle | None = None,
+) -> Starlette:
     """Assembles the application for settings whose database and Redis addresses are filled in."""
     held = Held()
     core = schema._schema  # noqa: SLF001 - Strawberry has no accessor
@@ -211,7 +218,8 @@ def build(settings: Settings, keys: Keys, *, passwords: Passwords | None = None)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with hold(settings, keys, passwords, limiter) as services:
+        guards = limiter, throttle or Throttle()
+        async with hold(settings, keys, passwords, *guards) as services:
             held.services = app.state.services = services
             yield
             await sockets.shutdown()
@@ -292,7 +300,11 @@ def readiness(held: Held) -> Callable[[Request], Awaitable[Response]]:
 
 @asynccontextmanager
 async def hold(
-    settings: Settings, keys: Keys, passwords: Passwords | None, limiter: Limiter
+    settings: Settings,
+    keys: Keys,
+    passwords: Passwords | None,
+    limiter: Limiter,
+    throttle: Throttle,
 ) -> AsyncIterator[Services]:
     """Opens what a process holds for its whole life, and closes it in the end."""
     assert settings.app_url is not None  # noqa: S101 - filled in before
@@ -316,4 +328,6 @@ async def hold(
         for network in chosen.values():
             stack.push_async_callback(network.close)
         sessions, nudges = Sessions(keys, pool), Nudges(redis)
-        yield Services(settings, keys, pool, nudges, chosen, passwords, sessions, feed, limiter)
+        yield Services(
+            *(settings, keys, pool, nudges, chosen, passwords, sessions, feed, limiter, throttle)
+        )

@@ -24,6 +24,7 @@ from mypost.networks import Network
 from mypost.nudges import Nudges
 from mypost.permissions import Permission
 from mypost.settings import Settings
+from mypost.throttle import Throttle
 from mypost.tokens import Passwords, Sessions
 from mypost.viewer import Membership, Viewer
 
@@ -44,6 +45,7 @@ class Services:
     sessions: Sessions
     feed: Feed
     limiter: Limiter
+    throttle: Throttle
 
 
 @dataclass(slots=True)

@@ -4,14 +4,12 @@ The headers follow https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit
 """
 
 import asyncio
-import ipaddress
-from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
 
 from mypost.errors import RateLimited
 from mypost.limits import Limiter
-from mypost.windows import WINDOW_S, Verdict, Window
+from mypost.windows import WINDOW_S, Verdict, Window, of_user
 
 COST_OF_ONE = 100  # what a GraphQL operation may cost to count as one request
 GLOBAL = "mypost:rate:global"
@@ -20,25 +18,6 @@ TOLD = (
     *("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"),
     *("ratelimit", "ratelimit-policy"),
 )
-
-
-def of_user(id: UUID) -> str:
-    """The key of somebody signed in."""
-    return f"mypost:rate:user:{id}"
-
-
-@lru_cache(maxsize=4096)
-def of_address(host: str | None) -> str:
-    """The key of a caller who is not: his address, or his network's /64 by IPv6."""
-    try:
-        address = ipaddress.ip_address(host or "")
-    except ValueError:
-        return "mypost:rate:address:unknown"
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is None:
-            return f"mypost:rate:address:{address.packed[:8].hex()}"
-        address = address.ipv4_mapped
-    return f"mypost:rate:address:{address}"
 
 
 def units(cost: int) -> int:

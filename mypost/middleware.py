@@ -16,9 +16,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mypost.errors import REQUEST_ID_PREFIX, Code, RateLimited
 from mypost.limits import Limiter
-from mypost.meter import Meter, of_address
+from mypost.meter import Meter
 from mypost.metrics import Metrics
 from mypost.spelling import MASKED, envelope, mask
+from mypost.windows import of_address
 
 log = structlog.get_logger()
 DOORS = ("/graphql", "/api/")

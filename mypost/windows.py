@@ -1,8 +1,11 @@
 """Windows: something of which there is so much in any one second, and no more."""
 
+import ipaddress
 from collections import deque
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
+from uuid import UUID
 
 WINDOW_S = 1
 
@@ -27,6 +30,25 @@ class Window(NamedTuple):
 
     key: str
     limit: int
+
+
+def of_user(id: UUID) -> str:
+    """The key of somebody signed in."""
+    return f"mypost:rate:user:{id}"
+
+
+@lru_cache(maxsize=4096)
+def of_address(host: str | None) -> str:
+    """The key of a caller who is not: his address, or his network's /64 by IPv6."""
+    try:
+        address = ipaddress.ip_address(host or "")
+    except ValueError:
+        return "mypost:rate:address:unknown"
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is None:
+            return f"mypost:rate:address:{address.packed[:8].hex()}"
+        address = address.ipv4_mapped
+    return f"mypost:rate:address:{address}"
 
 
 class Verdict(NamedTuple):

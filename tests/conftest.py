@@ -25,6 +25,7 @@ from mypost.jobs.wake import Wake
 from mypost.models import database
 from mypost.models.lanes import Lanes
 from mypost.settings import Settings
+from mypost.throttle import Throttle
 from mypost.tokens import Passwords
 from tests.client import PASSWORD, Api, Person, Socket
 from tests.doors import Door, GraphQLDoor, RestDoor
@@ -141,7 +142,8 @@ async def house(installation: Settings) -> AsyncIterator[House]:
     origin = f"http://127.0.0.1:{listening.getsockname()[1]}"
     told = dataclasses.replace(installation, origin=origin, allowed_origins=(origin,))
     keys = crypto.load(None, told.data_dir)
-    app = build(told, keys, passwords=Passwords(memory_kib=8, passes=1))
+    passwords, throttle = Passwords(memory_kib=8, passes=1), Throttle(per_address=1_000_000)
+    app = build(told, keys, passwords=passwords, throttle=throttle)
     async with served(app, listening):
         services = app.state.services
         wake = Wake(None)

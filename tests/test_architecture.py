@@ -27,7 +27,7 @@ LAYERS = [
     ("middleware",),
     ("metrics",),
     ("meter",),
-    ("tokens", "feed", "limits", "nudges", "embedded"),
+    ("tokens", "feed", "limits", "nudges", "throttle", "embedded"),
     ("wire", "windows"),
     ("viewer",),
     ("models",),

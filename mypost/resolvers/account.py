@@ -56,10 +56,12 @@ async def update_viewer(ctx: Context, input: UpdateViewerInput) -> Viewer:
 async def change_password(ctx: Context, input: ChangePasswordInput) -> ChangePasswordPayload:
     """Changes the password and ends every other session."""
     in_person(ctx)
-    me, passwords = ctx.viewer, ctx.services.passwords
+    me, passwords, throttle = ctx.viewer, ctx.services.passwords, ctx.services.throttle
+    attempt = await throttle.begin(ctx.db, me.email, ctx.caller.ip)
     stored = await ctx.db.value("SELECT account_hash($1)", me.id)
     if not await passwords.verify(stored, input.current):
         raise invalid("current", "This is not the password")
+    await throttle.succeeded(ctx.db, attempt)
     hashed = await passwords.hash(input.new)
     if not await ctx.db.value(
         "SELECT account_password($1, $2, $3, $4)", me.id, stored, hashed, me.session_id

@@ -61,6 +61,7 @@ async def register(ctx: Context, input: RegisterInput) -> LoginPayload:
     if not ctx.services.settings.registration_open:
         raise Forbidden(message="Registration is closed here")
     id, address = ids.new(ids.Tag.USER), address_of(input.email)
+    await ctx.services.throttle.begin(ctx.db, address, ctx.caller.ip)
     hashed = await ctx.services.passwords.hash(input.password)
     async with ctx.transaction() as inside:
         if not await inside.db.value(
@@ -87,10 +88,13 @@ def address_of(email: str) -> str:
 @mutation(Access.PUBLIC, transaction=False)
 async def login(ctx: Context, input: LoginInput) -> LoginPayload:
     """Signs a person in; unknown address and wrong password are one answer, in the same time."""
-    person = await ctx.db.record("SELECT * FROM auth_find($1)", address_of(input.email))
+    email, throttle = address_of(input.email), ctx.services.throttle
+    attempt = await throttle.begin(ctx.db, email, ctx.caller.ip)
+    person = await ctx.db.record("SELECT * FROM auth_find($1)", email)
     stored = person.password_hash if person else None
     if not await ctx.services.passwords.verify(stored, input.password):
         raise Unauthorized("Wrong email or password")
+    await throttle.succeeded(ctx.db, attempt)
     if stored and ctx.services.passwords.outdated(stored):
         fresh = await ctx.services.passwords.hash(input.password)
         await ctx.db.value("SELECT auth_rehash($1, $2, $3)", person.id, stored, fresh)

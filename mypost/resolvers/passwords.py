@@ -29,11 +29,13 @@ async def request_password_reset(
     ctx: Context, input: RequestPasswordResetInput
 ) -> PasswordResetPayload:
     """Sends a letter with a way to set another password; an unknown address is not told."""
+    address = address_of(input.email)
+    await ctx.services.throttle.begin(ctx.db, address, ctx.caller.ip, "letter")
     token, mail = secrets.token_urlsafe(32), ids.new(ids.Tag.MAIL)
     text = LETTER.format(origin=ctx.services.settings.origin, token=token)
     await ctx.db.value(
         "SELECT reset_open($1, $2, $3, $4, $5, $6)",
-        address_of(input.email), ids.new(ids.Tag.TOKEN), digest(token), mail, SUBJECT,
+        address, ids.new(ids.Tag.TOKEN), digest(token), mail, SUBJECT,
         ctx.letter(mail, text),
     )  # fmt: skip
     ctx.after_commit("mail", mail)
