@@ -55,7 +55,7 @@ class Info:
 
     @property
     def path(self) -> Path | None:
-        """The way from the root of the answer to this field; an item's type is asked by its list."""
+        """The way from the root to this field; an item's type is asked by its list."""
         path = self._place.path(self._index)
         while path is not None and isinstance(path.key, int):
             path = path.prev

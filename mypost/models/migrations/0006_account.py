@@ -5,5 +5,5 @@ from tortoise.migrations import operations as ops
 
 
 class Migration(migrations.Migration):
-    dependencies = [("mypost", "0009_mail")]
+    dependencies = [("mypost", "0005_team")]
     operations = [ops.RunSQL(Path(__file__).with_suffix(".sql").read_text())]

@@ -8,7 +8,7 @@ from tortoise import fields
 
 
 class Migration(migrations.Migration):
-    dependencies = [("mypost", "0008_account")]
+    dependencies = [("mypost", "0006_account")]
 
     initial = False
 
