@@ -14,6 +14,7 @@ from graphql.execution.values import VariableValues
 from mypost.engine.compiled import Compiled, Unsupported
 from mypost.engine.counts import Counts
 from mypost.engine.plan import Plan
+from mypost.engine.traces import place_of
 
 log = structlog.get_logger()
 MANY_VALUES = 20
@@ -57,8 +58,16 @@ class Compiler:
             self.counts.unsupported[str(error)] += 1
             log.debug("engine.unsupported", reason=str(error))
             return None
+        except Exception as error:  # noqa: BLE001 - nothing has run yet: graphql-core may
+            self.give_up(error)
+            return None
         self.counts.plans += 1
         return made
+
+    def give_up(self, error: Exception) -> None:
+        """Counts and logs a plan that failed for a reason of its own."""
+        self.counts.given_up += 1
+        log.error("engine.given_up", error=type(error).__name__, place=place_of(error))
 
     def _may(self) -> bool:
         now = self.clock()

@@ -10,7 +10,7 @@ class Counts:
 
     compiled: int = 0  # operations run by a plan
     interpreted: int = 0  # operations run by graphql-core, the first sight of a small one included
-    given_up: int = 0  # plans that met what they cannot run; graphql-core ran the query again
+    given_up: int = 0  # plans that failed of themselves; graphql-core ran the operation instead
     plans: int = 0
     hits: int = 0
     misses: int = 0

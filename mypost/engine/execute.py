@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from inspect import isawaitable
 from typing import Any, NamedTuple
 
-import structlog
 from graphql import (
     ExecutionResult,
     Executor,
@@ -22,9 +21,7 @@ from mypost.engine.compiled import coerce
 from mypost.engine.cost import MAX_COST
 from mypost.engine.documents import Prepared, Ready, cost_of
 from mypost.engine.run import Run
-from mypost.engine.traces import place_of
 
-log = structlog.get_logger()
 Variables = dict[str, Any] | None
 Charge = Callable[[int], Awaitable[None]]
 
@@ -103,8 +100,7 @@ async def _run(
             # What a mutation has done it must not do again.
             if asked.ready.operation.operation is OperationType.MUTATION:
                 raise
-            counts.given_up += 1
-            log.exception("engine.given_up", error=type(error).__name__, place=place_of(error))
+            prepared.compiler.give_up(error)
     counts.interpreted += 1
     return await _interpreted(schema, prepared, variables, context, operation_name)
 
@@ -182,7 +178,10 @@ async def _event(
     counts, plan = prepared.compiler.counts, prepared.plan(*asked)
     if plan is not None:
         counts.compiled += 1
-        return await Run(plan, asked.values, context, event).answer()
+        try:
+            return await Run(plan, asked.values, context, event).answer()
+        except Exception as error:  # noqa: BLE001 - graphql-core tells this event
+            prepared.compiler.give_up(error)
     counts.interpreted += 1
     once = executor.build_per_event_executor(event)
     once.context_value = context
