@@ -179,7 +179,9 @@ def openapi(*, check: bool = False) -> None:
 
 
 @app.command
-def explain(query: str, *, variables: str = "{}") -> None:
+def explain(
+    query: Annotated[str, Parameter(allow_leading_hyphen=True)], *, variables: str = "{}"
+) -> None:
     """Shows how the engine runs a document: its plan, and the Python it becomes.
 
     Parameters
@@ -194,7 +196,9 @@ def explain(query: str, *, variables: str = "{}") -> None:
     try:
         given = orjson.loads(variables)
     except orjson.JSONDecodeError:
-        _fail("--variables is not JSON")
+        given = None
+    if not isinstance(given, dict):
+        _fail("--variables is not a JSON object")
     print(told(built._schema, text, given))  # noqa: SLF001 - Strawberry has no accessor
 
 
