@@ -68,6 +68,9 @@ POINT = GraphQLInputObjectType(
     {"x": GraphQLInputField(GraphQLFloat), "y": GraphQLInputField(GraphQLFloat)},
     out_type=lambda value: f"(x|y) = ({value['x']}|{value['y']})",
 )
+SIZE = GraphQLInputObjectType(
+    "Size", {"w": GraphQLInputField(GraphQLFloat)}, out_type=lambda value: f"w = {value.get('w')}"
+)
 ONE_OF = GraphQLInputObjectType("OneOf", {"a": STRING, "b": STRING}, is_one_of=True)
 NESTED = GraphQLInputObjectType(
     "Nested", {"na": GraphQLInputField(GraphQLNonNull(INPUT)), "nb": REQUIRED}
@@ -99,6 +102,7 @@ SCHEMA = GraphQLSchema(
             "object": field(INPUT),
             "oneOf": field(ONE_OF),
             "point": field(POINT),
+            "size": field(SIZE),
             "string": field(GraphQLString),
             "stringNN": field(GraphQLNonNull(GraphQLString)),
             "default": field(GraphQLString, default=HELLO),
@@ -202,6 +206,7 @@ async def test_a_literal_that_does_not_fit_fails_its_field(asked, message, colum
         ("$v: String", 'json(input: {a: $v, b: ["bar"], c: "baz"})', {"v": "foo"}, BAR),
         ("$v: Enum", "enum(input: $v)", {"v": "CUSTOM"}, "'custom value'"),
         ("$v: Float", "point(input: {x: 1, y: $v})", {"v": 2.5}, "'(x|y) = (1.0|2.5)'"),
+        ("$v: Float", "size(input: {w: $v})", {"v": 2.5}, "'w = 2.5'"),
         ("$v: OneOf", "oneOf(input: $v)", {"v": {"b": "B"}}, "{'b': 'B'}"),
         ("$v: String!", "oneOf(input: {a: $v})", {"v": "A"}, "{'a': 'A'}"),
         ("$v: [String]", "list(input: $v)", {"v": None}, "None"),
