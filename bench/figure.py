@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import sys
 
-from bench import equal, lateness, speed
+from bench import equal, growth, lateness, speed
 
 P50, P99, LONE = 0.25, 1.0, 0.1
 
@@ -22,14 +22,16 @@ def judge(figure: str, found: lateness.Lateness) -> tuple[str, str, bool]:
 def main() -> int:
     """Measures and prints `P5 measured limit ok|FAIL`; answers 1 when the limit is broken."""
     parser = argparse.ArgumentParser(prog="python -m bench.figure")
-    parser.add_argument("figure", choices=["P5", "LONE", "EQ", *speed.FIGURES])
+    parser.add_argument("figure", choices=["P5", "LONE", "EQ", "DOCS", *speed.FIGURES])
     parser.add_argument("--break", dest="broken", action="store_true")
     parser.add_argument("--seed", type=int, default=equal.SEED)
     parser.add_argument("--cases", type=int, default=equal.CASES)
     asked = parser.parse_args()
     if asked.figure == "EQ":
         return 0 if equal.measure(asked.seed, asked.cases, broken=asked.broken) else 1
-    if asked.figure in speed.FIGURES:
+    if asked.figure == "DOCS":
+        measured, limit, held = growth.judge(growth.measure(broken=asked.broken))
+    elif asked.figure in speed.FIGURES:
         measured, limit, held = speed.measure(asked.figure, broken=asked.broken)
     else:
         found = asyncio.run(lateness.measure(asked.figure, broken=asked.broken))[asked.figure]

@@ -90,6 +90,7 @@ class Compiled:
     by_value: bool = False
     conditions: tuple[str, ...] = field(init=False)
     plans: dict[tuple[Any, ...], Plan] = field(default_factory=dict)
+    fields: int = 0  # of all plans together: they weigh
 
     def __post_init__(self) -> None:
         self.conditions = conditions_of(self.document, self.operation)
@@ -113,6 +114,7 @@ class Compiled:
             raise Unsupported("selections nested too deeply") from None
         compile_plan(made)
         self.plans[choice] = made
+        self.fields += sum(len(each.fields) for each in made.selections)
         return made
 
     def _choice(self, variables: VariableValues) -> tuple[Any, ...]:
