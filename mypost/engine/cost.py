@@ -2,8 +2,9 @@
 
 A field costs the weight of its type, 1 for an object and 0 for a leaf, plus what is asked beneath
 it; a list costs that for each of its items. Pages multiply by what their arguments ask for, other
-lists by the size they declare. Introspection is free. The directives are those of the GraphQL cost
-specification: https://ibm.github.io/graphql-specs/cost-spec.html
+lists by the size they declare. Whatever `@include`, `@skip` and the type of an object may leave out
+is counted in. Introspection is free; `bounds.py` limits it. The directives are those of the GraphQL
+cost specification: https://ibm.github.io/graphql-specs/cost-spec.html
 """
 
 from collections.abc import Iterable, Mapping
@@ -63,21 +64,26 @@ class ListSize:
 
 
 class Asked(NamedTuple):
-    """A size that a variable says."""
+    """A size that variables say: the largest of them and of a literal beside them."""
 
-    variable: str
+    variables: tuple[str, ...]
+    literal: int | None
     assumed: int
 
     def value(self, variables: Mapping[str, Any]) -> int:
-        """Answers the size for these variables; what makes no sense is refused elsewhere."""
-        return _size(variables.get(self.variable), self.assumed)
+        """Answers the size for these variables."""
+        said = [_size(variables.get(name)) for name in self.variables]
+        return max(
+            (size for size in (self.literal, *said) if size is not None), default=self.assumed
+        )
 
 
-def _size(value: object, assumed: int) -> int:
+def _size(value: object) -> int | None:
+    """The size a value says: none for null, as when it is left out; the most for nonsense."""
     if isinstance(value, list):
-        value = len(value)
-    if value is None or not isinstance(value, int):
-        return assumed
+        return min(len(value), MAX_SIZE)
+    if not isinstance(value, int):
+        return None
     return value if 1 <= value <= MAX_SIZE else MAX_SIZE
 
 
@@ -108,23 +114,36 @@ def total(price: Price, variables: Mapping[str, Any]) -> int:
 
 
 def unsized(schema: GraphQLSchema) -> list[str]:
-    """Names the lists of objects that declare no size: each could be of any length."""
-    connected = {
-        f"{get_named_type(f.type).name}.{name}"
-        for type_ in schema.type_map.values()
-        for f in getattr(type_, "fields", {}).values()
-        if isinstance(f, GraphQLField) and (declared := _directive(f, ListSize))
-        for name in declared.sized_fields or ()
-    }
-    return [
-        place
+    """Names the fields whose lists of objects are of no declared size: each could be endless.
+
+    A type whose lists are sized from above, as a connection is, has to be reached by fields that
+    declare its size.
+    """
+    fields = [
+        (f"{type_.name}.{name}", field)
         for type_ in schema.type_map.values()
         if not type_.name.startswith("__")
-        for name, f in getattr(type_, "fields", {}).items()
-        if isinstance(f, GraphQLField) and is_list_type(get_nullable_type(f.type))
-        if not is_leaf_type(get_named_type(f.type)) and not _directive(f, ListSize)
-        if (place := f"{type_.name}.{name}") not in connected
+        for name, field in getattr(type_, "fields", {}).items()
+        if isinstance(field, GraphQLField)
     ]
+    sized: dict[str, set[str]] = {}
+    for _, field in fields:
+        if declared := _directive(field, ListSize):
+            named = sized.setdefault(get_named_type(field.type).name, set())
+            named.update(declared.sized_fields or ())
+    from_above = {f"{type_}.{name}" for type_, names in sized.items() for name in names}
+    return [
+        place
+        for place, field in fields
+        if not _directive(field, ListSize)
+        if sized.get(get_named_type(field.type).name)
+        or (_is_objects(field) and place not in from_above)
+    ]
+
+
+def _is_objects(field: GraphQLField) -> bool:
+    type_ = get_nullable_type(field.type)
+    return is_list_type(type_) and not is_leaf_type(get_named_type(type_))
 
 
 Parts = list[tuple[GraphQLNamedType, SelectionSetNode]]
@@ -181,9 +200,7 @@ class _Pricing:
         parts = [(type_, n.selection_set) for n in nodes if n.selection_set is not None]
         price = self.beneath(parts, inner)
         _add(price, {(): _weight(definition, type_)})
-        if not is_list_type(get_nullable_type(definition.type)) or is_leaf_type(type_):
-            return price
-        return _times(price, sized.get(name, size))
+        return _times(price, sized.get(name, size)) if _is_objects(definition) else price
 
 
 def _weight(definition: GraphQLField, type_: GraphQLNamedType) -> int:
@@ -200,19 +217,18 @@ def _directive(place: GraphQLField | GraphQLNamedType, kind: type[Any]) -> Any:
 
 
 def _length(node: FieldNode, declared: ListSize) -> int | Asked:
-    assumed = declared.assumed_size or MAX_SIZE
-    for argument in node.arguments or ():
-        if argument.name.value in (declared.slicing_arguments or ()):
-            return _said(argument.value, assumed)
-    return assumed
+    assumed, slicing = declared.assumed_size or MAX_SIZE, declared.slicing_arguments or ()
+    given = [each.value for each in node.arguments or () if each.name.value in slicing]
+    variables = tuple(each.name.value for each in given if isinstance(each, VariableNode))
+    said = [size for each in given if (size := _said(each)) is not None]
+    asked = Asked(variables, max(said, default=None), assumed)
+    return asked if variables else asked.value({})
 
 
-def _said(value: ValueNode, assumed: int) -> int | Asked:
-    if isinstance(value, VariableNode):
-        return Asked(value.name.value, assumed)
+def _said(value: ValueNode) -> int | None:
     if isinstance(value, IntValueNode):
-        return _size(int(value.value), assumed)
-    return _size(list(value.values) if isinstance(value, ListValueNode) else None, assumed)
+        return _size(int(value.value))
+    return _size(list(value.values)) if isinstance(value, ListValueNode) else None
 
 
 def _add(price: Price, more: Price) -> None:

@@ -161,7 +161,9 @@ async def subscribe(
     try:
         async with aclosing(aiter(stream)) as events:
             async for event in events:
-                yield await _event(prepared, asked, executor, event, fresh())
+                told = await _event(prepared, asked, executor, event, fresh())
+                told.extensions = asked.extensions
+                yield told
     except Exception as error:  # noqa: BLE001 - the gate of a subscription speaks at its first event
         yield ExecutionResult(None, [GraphQLError(str(error), path=[], original_error=error)])
 

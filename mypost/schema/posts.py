@@ -14,6 +14,7 @@ from mypost.schema import rules
 from mypost.schema.accounts import Network, SocialAccount
 from mypost.schema.brands import Brand
 from mypost.schema.common import (
+    FREE,
     JSON,
     Info,
     MutationPayload,
@@ -43,7 +44,9 @@ class TargetStatus(enum.Enum):
     CANCELLED = "cancelled"
 
 
-@strawberry.type(description="Why a target is not published, and what would mend it.")
+@strawberry.type(
+    description="Why a target is not published, and what would mend it.", directives=[FREE]
+)
 class TargetError:
     """Why a target is not published, and what would mend it."""
 
