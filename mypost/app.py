@@ -20,6 +20,7 @@ from mypost.context import Caller, Context, Services
 from mypost.crypto import Keys
 from mypost.engine.documents import Documents
 from mypost.engine.http import MODERN, Endpoint
+from mypost.engine.trusted import Trusted, Unusable, load
 from mypost.engine.websocket import Refused, Sockets
 from mypost.errors import STATUS, ApiError, Code, Unauthorized
 from mypost.feed import Feed
@@ -34,7 +35,7 @@ from mypost.rest import door
 from mypost.rest.cookies import set_cookies
 from mypost.rest.openapi import document
 from mypost.schema.build import schema
-from mypost.settings import Settings
+from mypost.settings import BadSettings, Settings
 from mypost.spelling import spell
 from mypost.throttle import Throttle
 from mypost.tokens import Passwords, Sessions
@@ -197,6 +198,15 @@ async def refuse(request: Request, error: Exception) -> Response:
     return door.refusal(request, error)
 
 
+def trusted(documents: Documents, settings: Settings) -> Trusted:
+    """Prepares the documents that are known beforehand. Raises BadSettings."""
+    path = settings.trusted_documents
+    try:
+        return Trusted(documents, load(path) if path else {}, only=settings.trusted_only)
+    except Unusable as error:
+        raise BadSettings(f"MYPOST_TRUSTED_DOCUMENTS: {error}") from None
+
+
 def build(
     settings: Settings,
     keys: Keys,
@@ -213,8 +223,9 @@ def build(
     metrics = Metrics(documents, limiter)
     make = context_maker(held)
     origins = frozenset({*settings.allowed_origins, settings.origin})
-    sockets = Sockets(core, documents, connector(held), told, origins, charge)
-    endpoint = Endpoint(core, documents, make, told, finish, charge)
+    known = trusted(documents, settings)
+    sockets = Sockets(core, known, connector(held), told, origins, charge)
+    endpoint = Endpoint(core, known, make, told, finish, charge)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -37,6 +37,8 @@ class Settings:
     log_level: str
     smtp_url: str | None = field(repr=False)
     mail_from: str
+    trusted_documents: Path | None  # a manifest, or a folder of them
+    trusted_only: bool  # any other document is refused
     engine: str  # compiled; or interpreted, which leaves GraphQL documents to graphql-core
     environment: Mapping[str, str] = field(repr=False)
 
@@ -50,7 +52,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
     owner = env.get("DATABASE_URL")
     if bool(owner) != bool(env.get("REDIS_URL")):
         raise BadSettings("Set DATABASE_URL and REDIS_URL together, or neither")
-    embedded = owner is None
+    embedded, trusted = owner is None, env.get("MYPOST_TRUSTED_DOCUMENTS")
     level = env.get("MYPOST_LOG", "info").lower()
     if level not in LOG_LEVELS:
         raise BadSettings(f"MYPOST_LOG is one of {', '.join(LOG_LEVELS)}")
@@ -78,6 +80,8 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         log_level=level,
         smtp_url=_smtp(env),
         mail_from=env.get("MYPOST_MAIL_FROM", "MyPost <no-reply@localhost>"),
+        trusted_documents=Path(trusted).absolute() if trusted else None,
+        trusted_only=_trusted_only(env),
         engine=_word(env, "MYPOST_ENGINE", ("compiled", "interpreted")),
         environment={k: v for k, v in env.items() if k.startswith("MYPOST_")},
     )
@@ -96,6 +100,13 @@ def _word(env: Mapping[str, str], name: str, words: tuple[str, ...]) -> str:
     if word not in words:
         raise BadSettings(f"{name} is {' or '.join(words)}")
     return word
+
+
+def _trusted_only(env: Mapping[str, str]) -> bool:
+    only = _word(env, "MYPOST_TRUSTED_ONLY", ("0", "1")) == "1"
+    if only and not env.get("MYPOST_TRUSTED_DOCUMENTS"):
+        raise BadSettings("MYPOST_TRUSTED_ONLY needs MYPOST_TRUSTED_DOCUMENTS")
+    return only
 
 
 def _pooled(env: Mapping[str, str]) -> bool:

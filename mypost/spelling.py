@@ -43,9 +43,9 @@ def spell(error: GraphQLError, request_id: str) -> dict[str, Any]:
         extensions["details"] = [{"path": f.dotted, "message": f.message} for f in cause.faults]
     elif error.path is None:
         # The document or its variables are at fault, and graphql-core has said how.
-        status = (error.extensions or {}).get("status", 400)
-        message = error.message
-        extensions["code"] = OF_STATUS.get(status, Code.VALIDATION_ERROR).value
+        said = error.extensions or {}
+        code = OF_STATUS.get(said.get("status", 400), Code.VALIDATION_ERROR).value
+        message, extensions["code"] = error.message, said.get("code", code)
     else:
         mask(cause or error, request_id)
         message, extensions["code"] = MASKED, Code.INTERNAL_ERROR.value

@@ -10,10 +10,17 @@ from graphql import ExecutionResult, GraphQLError, GraphQLSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mypost.engine.documents import Documents
 from mypost.engine.execute import execute
+from mypost.engine.trusted import SHA256, Trusted
 
 MAX_BODY = 256 * 1024
+PARAMETERS = (
+    ("query", str, "a string"),
+    ("documentId", str, "a string"),
+    ("operationName", str, "a string"),
+    ("variables", dict, "an object"),
+    ("extensions", dict, "an object"),
+)
 MODERN = "application/graphql-response+json"
 PLAIN = "application/json"
 
@@ -33,9 +40,10 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a request asks for."""
+    """What a request asks for: a text, the id of a trusted document, or both."""
 
-    query: str
+    query: str | None
+    document_id: str | None
     variables: dict[str, Any] | None
     operation_name: str | None
 
@@ -59,17 +67,33 @@ def read(raw: bytes) -> Asked:
         raise Unreadable(400, "The body is not JSON") from error
     if not isinstance(given, dict):
         raise Unreadable(400, "The body is not a JSON object")
-    query, variables = given.get("query"), given.get("variables")
-    name = given.get("operationName")
-    if not isinstance(query, str):
-        raise Unreadable(400, "`query` must be a string")
-    if variables is not None and not isinstance(variables, dict):
-        raise Unreadable(400, "`variables` must be an object")
-    if name is not None and not isinstance(name, str):
-        raise Unreadable(400, "`operationName` must be a string")
-    if not isinstance(given.get("extensions", {}) or {}, dict):
-        raise Unreadable(400, "`extensions` must be an object")
-    return Asked(query, variables, name or None)
+    return parameters(given)
+
+
+def parameters(given: dict[str, Any]) -> Asked:
+    """Reads the parameters of a request or of a socket's `subscribe`; raises Unreadable."""
+    for name, kind, what in PARAMETERS:
+        if not isinstance(given.get(name), kind | None):
+            raise Unreadable(400, f"`{name}` must be {what}")
+    query, id = given.get("query"), document_id(given)
+    if query is None and id is None:
+        raise Unreadable(400, "`query` or `documentId` must be a string")
+    return Asked(query, id, given.get("variables"), given.get("operationName") or None)
+
+
+def document_id(given: dict[str, Any]) -> str | None:
+    """The id of a trusted document, by either convention; raises Unreadable."""
+    id, apollo = given.get("documentId"), (given.get("extensions") or {}).get("persistedQuery")
+    if apollo is None:
+        return id
+    if not isinstance(apollo, dict) or apollo.get("version") != 1:
+        raise Unreadable(400, "`persistedQuery` must be an object of version 1")
+    digest = apollo.get("sha256Hash")
+    if not isinstance(digest, str):
+        raise Unreadable(400, "`sha256Hash` must be a string")
+    if id not in (None, SHA256 + digest):
+        raise Unreadable(400, "`documentId` and `sha256Hash` name two documents")
+    return SHA256 + digest
 
 
 class Endpoint:
@@ -78,14 +102,14 @@ class Endpoint:
     def __init__(
         self,
         schema: GraphQLSchema,
-        documents: Documents,
+        trusted: Trusted,
         make_context: MakeContext,
         spell: Spell,
         finish: Finish,
         charge: Charge,
     ) -> None:
         self.schema = schema
-        self.documents = documents
+        self.trusted = trusted
         self.make_context = make_context
         self.spell = spell
         self.finish = finish
@@ -99,7 +123,7 @@ class Endpoint:
         except Unreadable as error:
             return self._refuse(request, error, modern=modern)
         context = await self.make_context(request)
-        prepared = self.documents.get(asked.query)
+        prepared = self.trusted.find(asked.query, asked.document_id)
         charge = partial(self.charge, context)
         result = await execute(
             self.schema, prepared, asked.variables, context, asked.operation_name, charge

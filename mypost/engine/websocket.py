@@ -13,9 +13,9 @@ import orjson
 from graphql import ExecutionResult, GraphQLError, GraphQLSchema
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from mypost.engine.documents import Documents
 from mypost.engine.execute import subscribe
-from mypost.engine.http import Charge, Spell, spelled
+from mypost.engine.http import Asked, Charge, Spell, Unreadable, parameters, spelled
+from mypost.engine.trusted import Trusted
 
 PROTOCOL = "graphql-transport-ws"
 INIT_WAIT_S = 5.0
@@ -61,14 +61,14 @@ class Sockets:
     def __init__(
         self,
         schema: GraphQLSchema,
-        documents: Documents,
+        trusted: Trusted,
         connect: Connect,
         spell: Spell,
         origins: frozenset[str],
         charge: Charge,
     ) -> None:
         self.schema = schema
-        self.documents = documents
+        self.trusted = trusted
         self.connect = connect
         self.spell = spell
         self.origins = origins
@@ -209,29 +209,29 @@ class Socket:
             raise Close(4400, "Unknown message type")
 
     def _start(self, said: dict[str, Any]) -> None:
-        id, asked = _id(said), said.get("payload")
-        if not isinstance(asked, dict) or not isinstance(asked.get("query"), str):
-            raise Close(4400, "The payload holds a query")
-        variables, name = asked.get("variables"), asked.get("operationName")
-        if not isinstance(variables, dict | None) or not isinstance(name, str | None):
-            raise Close(4400, "variables is an object, operationName a string")
+        id, payload = _id(said), said.get("payload")
+        if not isinstance(payload, dict):
+            raise Close(4400, "The payload is an object")
+        try:
+            asked = parameters(payload)
+        except Unreadable as error:
+            raise Close(4400, str(error)) from None
         if id in self.operations:
             raise Close(4409, f"Subscriber for {id} already exists")
-        running = self._run(id, asked["query"], variables, name)
-        self.operations[id] = asyncio.create_task(running)
+        self.operations[id] = asyncio.create_task(self._run(id, asked))
 
-    async def _run(
-        self, id: str, query: str, variables: dict[str, Any] | None, name: str | None
-    ) -> None:
+    async def _run(self, id: str, asked: Asked) -> None:
         assert self.caller is not None  # noqa: S101 - only after the ack
         context = self.caller.context()
         if len(self.operations) > MAX_OPERATIONS:
             await self._error(id, GraphQLError("Too many operations on one socket"), context)
             return
         served = self.served
-        prepared = served.documents.get(query)
+        prepared = served.trusted.find(asked.query, asked.document_id)
         charge, fresh = partial(served.charge, context), self.caller.context
-        results = subscribe(served.schema, prepared, variables, context, fresh, name, charge)
+        results = subscribe(
+            served.schema, prepared, asked.variables, context, fresh, asked.operation_name, charge
+        )
         try:
             async for result in results:
                 if not await self._next(id, result, context):
