@@ -290,9 +290,9 @@ async def test_a_hostile_document_is_refused_quickly(house: House, ann: Person, 
     answer = await send(ann, "POST", "/graphql", json.dumps({"query": text}).encode())
     spent = []
     for _ in range(3):
-        began = time.perf_counter()
+        began = time.process_time()
         Documents(CORE).get(text)
-        spent.append(time.perf_counter() - began)
+        spent.append(time.process_time() - began)
 
     assert said(answer)["code"] == "VALIDATION_ERROR"
     assert "data" not in answer.json()
