@@ -273,3 +273,31 @@ async def test_the_text_of_a_letter_is_not_to_be_read_in_the_database(
         "SELECT m::text FROM mails m UNION ALL SELECT i::text FROM invitations i"
     )
     assert all(token not in row[0] for row in kept)
+
+
+async def test_a_letter_that_cannot_be_written_keeps_no_other_back(
+    api: Api, house: House, ann: Person, post: Post
+) -> None:
+    role = await role_of(ann, "Editor")
+    odd = ("a:b;@example.com", "=?utf-8?q?=0a?=@example.com", "a,bob@example.com")
+    for address in odd:
+        body = {"email": address, "roleId": role}
+        await ann.rest("POST", f"/workspaces/{ann.workspace}/users/invite", body)
+    await api.rest("POST", "/auth/password/forgot", {"email": ann.email})
+
+    await post.work()
+    told = await house.owner.fetch("SELECT address, sent_at IS NOT NULL AS sent FROM mails")
+    assert {row.address for row in told} == {*odd, ann.email}
+    assert next(row.sent for row in told if row.address == ann.email)
+    assert ann.email in {letter["To"] for letter in post.letters}
+    assert "bob@example.com" not in {letter["To"] for letter in post.letters}
+
+
+async def test_a_name_of_several_lines_is_one_line_of_a_subject(ann: Person, post: Post) -> None:
+    name = "Evil\r\nBcc: all@example.com"
+    await ann.rest("PATCH", f"/workspaces/{ann.workspace}", {"name": name})
+    await invite(ann, "lines@example.com")
+
+    assert await post.work() == 1
+    (letter,) = post.letters
+    assert (letter["Subject"], letter["Bcc"]) == ("Join Evil Bcc: all@example.com on MyPost", None)

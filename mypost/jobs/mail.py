@@ -1,5 +1,7 @@
 """Sending letters: each row is tried until it is sent, at longer and longer distances."""
 
+import asyncio
+from email.headerregistry import Address
 from email.message import EmailMessage
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -14,6 +16,7 @@ from mypost.settings import Settings
 log = structlog.get_logger()
 MOST = 20
 PATIENCE_S = 20
+LONGEST_S = 50  # less than the minute after which another job may take the letter
 NOBODY = UUID(int=0)
 
 
@@ -28,14 +31,15 @@ class Mailer:
         """Makes the message of a row; its id stays the same however often it is tried."""
         letter = EmailMessage()
         letter["From"] = self.settings.mail_from
-        letter["To"] = row.address
-        letter["Subject"] = row.subject
+        # An address is one, whatever a header would make of its characters.
+        letter["To"] = Address(addr_spec=row.address)
+        letter["Subject"] = " ".join(row.subject.split())
         letter["Message-ID"] = f"<{row.id}@{urlsplit(self.settings.origin).hostname}>"
         letter.set_content(self.keys.decrypt(row.body, NOBODY, row.id, "mail").decode())
         return letter
 
     async def send(self, row: Any) -> None:
-        """Sends one letter. Raises SMTPException or OSError."""
+        """Sends one letter; raises whatever keeps it from being sent."""
         letter = self.write(row)
         if self.settings.smtp_url is None:
             self._keep(row.id, letter)
@@ -44,6 +48,7 @@ class Mailer:
         secure = server.scheme == "smtps"
         await aiosmtplib.send(
             letter,
+            recipients=[row.address],
             hostname=server.hostname,
             port=server.port or (465 if secure else 587),
             username=unquote(server.username) if server.username else None,
@@ -64,13 +69,22 @@ async def send(ctx: dict[str, Any], id: str | None = None) -> int:
     """Sends what is due, whichever letter it was woken for; answers how many went out."""
     del id
     sent = 0
-    for row in await ctx["pool"].fetch("SELECT * FROM mails_take($1)", MOST):
-        wrong = None
-        try:
-            await ctx["mailer"].send(row)
-            sent += 1
-        except (aiosmtplib.SMTPException, OSError) as error:
-            wrong = type(error).__name__
-            log.warning("mail.not_sent", error=wrong, attempt=row.attempts)
-        await ctx["pool"].execute("SELECT mail_done($1, $2)", row.id, wrong)
+    for _ in range(MOST):
+        row = await ctx["pool"].fetchrow("SELECT * FROM mails_take(1)")
+        if row is None:
+            break
+        sent += await _try(ctx, row)
     return sent
+
+
+async def _try(ctx: dict[str, Any], row: Any) -> bool:
+    """Sends one letter and notes what came of it: what is wrong with it keeps no other back."""
+    wrong = None
+    try:
+        async with asyncio.timeout(LONGEST_S):
+            await ctx["mailer"].send(row)
+    except Exception as error:  # noqa: BLE001 - noted, and tried again
+        wrong = type(error).__name__
+        log.warning("mail.not_sent", error=wrong, attempt=row.attempts)
+    await ctx["pool"].execute("SELECT mail_done($1, $2)", row.id, wrong)
+    return wrong is None
