@@ -10,6 +10,8 @@ from tests.client import Api, Person
 from tests.conftest import House
 from tests.doors import Door
 
+LEAVE = "mutation($i: LeaveWorkspaceInput!) { leaveWorkspace(input: $i) { userErrors { code } } }"
+
 
 async def role_of(ann: Person, name: str) -> str:
     listed = (await ann.rest("GET", f"/workspaces/{ann.workspace}/roles")).json()["data"]
@@ -213,4 +215,17 @@ async def test_a_role_of_another_workspace_is_unknown(
     )
 
     assert (answer.code, answer.paths) == ("VALIDATION_ERROR", {"roleId"})
+    assert await house.digest() == before
+
+
+async def test_who_has_just_been_removed_has_nothing_to_leave(
+    api: Api, house: House, ann: Person
+) -> None:
+    bob = await api.colleague(ann, "Editor")
+    assert (await bob.rest("GET", "/auth/me")).status_code == 200
+    await ann.rest("DELETE", f"/workspaces/{ann.workspace}/users/{bob.id}")
+    before = await house.digest()
+
+    left = await bob.gql(LEAVE, i={"workspaceId": ann.workspace})
+    assert left["errors"][0]["extensions"]["code"] == "NOT_FOUND"
     assert await house.digest() == before

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from mypost import ids
 from mypost.context import Context
-from mypost.errors import FaultCode, Forbidden, IllegalState, invalid
+from mypost.errors import FaultCode, Forbidden, IllegalState, NotFound, invalid
 from mypost.models import members as rows
 from mypost.models import roles, workspaces
 from mypost.models.users import Member
@@ -50,6 +50,8 @@ async def leave_workspace(ctx: Context, input: LeaveWorkspaceInput) -> UUID:
     id = ids.parse(input.workspace_id)
     workspace = await ctx.get(workspaces.BY_ID, id, "workspace", lock=True)
     member = await _found(ctx, workspace, ctx.viewer.id)
+    if member is None:  # removed meanwhile: what is known of the viewer may be 5 s old
+        raise NotFound("workspace")
     if member.role_name == OWNER.name:
         await _not_the_last(ctx, workspace)
     await ctx.audit("user.left", member)
