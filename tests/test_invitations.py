@@ -301,3 +301,30 @@ async def test_a_name_of_several_lines_is_one_line_of_a_subject(ann: Person, pos
     assert await post.work() == 1
     (letter,) = post.letters
     assert (letter["Subject"], letter["Bcc"]) == ("Join Evil Bcc: all@example.com on MyPost", None)
+
+
+async def test_a_role_somebody_is_invited_to_stays(
+    house: House, ann: Person, post: Post, door: Door
+) -> None:
+    body = {"name": "Guest", "permissions": []}
+    role = (await ann.rest("POST", f"/workspaces/{ann.workspace}/roles", body)).json()["id"]
+    made, before = await invite(ann, "guest@example.com", "Guest"), await house.digest()
+
+    assert (await door.call(ann, "delete_role", id=role)).code == "CONFLICT"
+    assert await house.digest() == before
+    assert (await door.call(ann, "revoke_invitation", id=made["id"])).code is None
+    assert (await door.call(ann, "delete_role", id=role)).code is None
+
+
+async def test_a_role_that_is_deleted_while_somebody_is_invited_to_it(
+    ann: Person, post: Post
+) -> None:
+    for round in range(8):
+        body = {"name": f"Guest {round}", "permissions": []}
+        role = (await ann.rest("POST", f"/workspaces/{ann.workspace}/roles", body)).json()["id"]
+        asked = {"email": f"guest{round}@example.com", "roleId": role}
+        invited, gone = await asyncio.gather(
+            ann.rest("POST", f"/workspaces/{ann.workspace}/users/invite", asked),
+            ann.rest("DELETE", f"/roles/{role}"),
+        )
+        assert (invited.status_code, gone.status_code) in {(201, 409), (400, 204)}

@@ -22,6 +22,17 @@ async def insert(db: Db, id: UUID, workspace_id: UUID, name: str, permissions: l
     return written == 1
 
 
+async def taken(db: Db, id: UUID) -> tuple[int, int]:
+    """Counts the members who have a role, and its open invitations; until commit none is added."""
+    await db.value("SELECT 1 FROM roles WHERE id = $1 FOR UPDATE", id)
+    counted = await db.record(
+        "SELECT (SELECT count(*) FROM members WHERE role_id = $1) AS having,"
+        " (SELECT count(*) FROM invitations WHERE role_id = $1 AND status = 'pending') AS invited",
+        id,
+    )
+    return counted.having, counted.invited
+
+
 async def update(db: Db, role: Role, name: str, permissions: list[str]) -> bool:
     """Changes a role; False when its name is taken in the workspace."""
     taken = await db.value(

@@ -62,7 +62,7 @@ async def leave_workspace(ctx: Context, input: LeaveWorkspaceInput) -> UUID:
 async def grantable(ctx: Context, workspace: Workspace, role_id: object) -> Any:
     """Fetches a role of the workspace that the viewer may give; only owners make owners."""
     id = ids.parse(role_id)
-    role = await ctx.find(roles.BY_ID, id) if id else None
+    role = await ctx.find(roles.BY_ID, id, lock=True) if id else None
     if role is None or role.workspace_id != workspace.id:
         raise invalid("roleId", "There is no such role", FaultCode.NOT_FOUND)
     within(ctx, workspace, role.permissions)

@@ -71,11 +71,14 @@ async def update_role(ctx: Context, role: Role, input: UpdateRoleInput) -> Role:
 
 @mutation(on=ROLE, requires=Permission.ROLES_MANAGE)
 async def delete_role(ctx: Context, role: Role, input: DeleteRoleInput) -> UUID:
-    """Deletes a role that nobody has."""
+    """Deletes a role that nobody has, or is invited to."""
     _changeable(ctx, role)
     within(ctx, role, role.permissions)
-    if role.user_count:  # type: ignore[attr-defined]
-        raise IllegalState(f"{role.user_count} members have this role")  # type: ignore[attr-defined]
+    having, invited = await rows.taken(ctx.db, role.id)
+    if having:
+        raise IllegalState(f"{having} members have this role")
+    if invited:
+        raise IllegalState(f"{invited} open invitations are to this role: revoke them first")
     await ctx.audit("role.deleted", role, name=role.name)
     await ctx.db.run("DELETE FROM roles WHERE id = $1", role.id)
     return role.id
