@@ -99,7 +99,7 @@ def variants(database: Database, engine: Mapping[str, str]) -> dict[str, Variant
         ),
         FLOOR_ROWS: Variant(floor, _floor("rows"), bare),
         CHECKED: Variant(
-            _python("bench.servers.serve", "bench.servers.checked:app"), _floor("checked"), ours
+            _python("bench.servers.serve", "bench.servers.checked:app"), _floor("api/checked"), ours
         ),
         FLOOR: Variant(floor, _floor("json"), bare),
         STRAWBERRY: Variant(strawberry, _graphql("/graphql/"), {**bare, "BENCH_TUNED": "1"}),

@@ -21,7 +21,8 @@ from mypost.models.base import SCOPED
 from mypost.models.relations import TENANT
 from mypost.rest.envelope import respond as rest_respond
 
-Fetch = rows.Fetch
+COST = 1000  # what MyPost charges is no dearer when it is more
+BELOW = "/api/checked"  # what is not below a door is not metered
 
 
 def scoped(sql: str) -> str:
@@ -35,6 +36,7 @@ def _spelled(sql: str, known: dict[str, str] = {}) -> str:  # noqa: B006 - it is
 
 async def _by_hand(answer: Answer, ctx: Context, key: str) -> rows.Json | None:
     scope = ctx.scope()
+    await ctx.meter.enter(scope[0])  # everybody here is in one workspace
     async with ctx.services.pool.acquire() as connection:
 
         async def fetch(sql: str, value: Any) -> list[Any]:
@@ -50,6 +52,7 @@ class Door:
     def __init__(self, app: Starlette) -> None:
         held: Any = app.state  # where the application puts its services once it has started
         self._context = mypost.context_maker(held)
+        self._charged = mypost.charged(self._context)
 
     def graphql(self, answer: Answer, name: str) -> Handler:
         """A GraphQL answer behind the checks."""
@@ -57,9 +60,10 @@ class Door:
         async def handle(request: Request) -> Response:
             asked = http.read(await http.body(request))
             ctx = await self._context(request)
+            await mypost.charge(ctx, COST)
             found = await _by_hand(answer, ctx, str((asked.variables or {})["id"]))
             response = respond(rows.write({"data": {name: found}}))
-            mypost.finish(response, ctx)
+            mypost.finish(response, ctx, {})
             return response
 
         return handle
@@ -68,7 +72,7 @@ class Door:
         """A REST answer behind the checks."""
 
         async def handle(request: Request) -> Response:
-            ctx = await self._context(request)
+            ctx = await self._charged(request)
             found = await _by_hand(answer, ctx, request.path_params["id"])
             if found is None:
                 return rest_respond(404, {})
@@ -85,10 +89,10 @@ def build() -> Starlette:
     app = mypost.build(told, crypto.load(told.secret, told.data_dir))
     door = Door(app)
     app.router.routes[:0] = [
-        Route("/checked/dashboard", door.graphql(rows.dashboard, "brand"), methods=["POST"]),
-        Route("/checked/post", door.graphql(rows.post, "post"), methods=["POST"]),
-        Route("/checked/brands/{id}/posts", door.rest(rest_rows.rest_list)),
-        Route("/checked/posts/{id}", door.rest(rest_rows.rest_post)),
+        Route(f"{BELOW}/dashboard", door.graphql(rows.dashboard, "brand"), methods=["POST"]),
+        Route(f"{BELOW}/post", door.graphql(rows.post, "post"), methods=["POST"]),
+        Route(BELOW + "/brands/{id}/posts", door.rest(rest_rows.rest_list)),
+        Route(BELOW + "/posts/{id}", door.rest(rest_rows.rest_post)),
     ]
     return app
 

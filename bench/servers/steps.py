@@ -12,7 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bench.servers import rows
-from bench.servers.checked import Door, scoped
+from bench.servers.checked import COST, Door, scoped
 from mypost import app as mypost
 from mypost.context import Context
 from mypost.engine import http
@@ -20,6 +20,7 @@ from mypost.middleware import RequestIds
 
 PATH = "/graphql"
 CONTEXT = "caller, context, cookies"
+CHARGES = "charges: caller, everybody, workspace"
 SAID = b'{"data":null}'
 KIND = (b"content-type", b"application/json; charset=utf-8")
 Handler = Callable[[Request], Awaitable[Response]]
@@ -42,9 +43,19 @@ async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": SAID})
 
 
-def answered(_: object = None) -> Response:
-    """A constant."""
+def answered(request: Request) -> Response:
+    """A constant; what has charged nothing says it has, or the middleware would do it now."""
+    if meter := request.scope.get("meter"):
+        meter.weight = meter.weight or 1
     return Response(SAID, media_type="application/json")
+
+
+def finished(request: Request, ctx: Context) -> Response:
+    """A constant for somebody who is signed in."""
+    assert ctx.viewer  # noqa: S101 - raises when nobody is
+    response = answered(request)
+    mypost.finish(response, ctx, {})
+    return response
 
 
 def _behind(app: Starlette, handler: Handler, layers: list[Middleware]) -> ASGIApp:
@@ -66,33 +77,36 @@ def steps(app: Starlette) -> list[Step]:
 
     async def constant(request: Request) -> Response:
         await request.body()
-        return answered()
+        return answered(request)
 
     async def read(request: Request) -> Response:
         http.read(await http.body(request))
-        return answered()
+        return answered(request)
 
     async def signed_in(request: Request) -> Response:
         http.read(await http.body(request))
         token = mypost.bearer(request.headers.get("authorization"))
         await services.services.sessions.viewer(str(token))
-        return answered()
+        return answered(request)
 
     async def with_context(request: Request) -> Response:
         http.read(await http.body(request))
+        return finished(request, await make(request))
+
+    async def with_charges(request: Request) -> Response:
+        http.read(await http.body(request))
         ctx: Context = await make(request)
-        response = answered(ctx.viewer)
-        mypost.finish(response, ctx)
-        return response
+        await mypost.charge(ctx, COST)
+        await ctx.meter.enter(ctx.scope()[0])
+        return finished(request, ctx)
 
     async def with_statement(request: Request) -> Response:
         asked = http.read(await http.body(request))
         ctx: Context = await make(request)
-        pool = ctx.services.pool
-        await pool.fetch(brand, ctx.scope(), (asked.variables or {})["id"])
-        response = answered(ctx.viewer)
-        mypost.finish(response, ctx)
-        return response
+        await mypost.charge(ctx, COST)
+        await ctx.meter.enter(ctx.scope()[0])
+        await ctx.services.pool.fetch(brand, ctx.scope(), (asked.variables or {})["id"])
+        return finished(request, ctx)
 
     by_hand = Door(app).graphql(rows.dashboard, "brand")
     layers = [*first, *others]
@@ -107,7 +121,8 @@ def steps(app: Starlette) -> list[Step]:
         Step("GraphQL's parameters read", _behind(app, read, layers)),
         Step("sign-in: token, viewer", _behind(app, signed_in, layers)),
         Step(CONTEXT, _behind(app, with_context, layers)),
+        Step(CHARGES, _behind(app, with_charges, layers)),
         Step("one scoped statement", _behind(app, with_statement, layers)),
-        Step("the dashboard by hand, 4 statements", _behind(app, by_hand, layers), CONTEXT),
-        Step("the dashboard by MyPost", app, CONTEXT),
+        Step("the dashboard by hand, 4 statements", _behind(app, by_hand, layers), CHARGES),
+        Step("the dashboard by MyPost", app, CHARGES),
     ]
