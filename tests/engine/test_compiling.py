@@ -21,7 +21,7 @@ from graphql.execution.values import VariableValues
 from prometheus_client import CollectorRegistry, generate_latest
 
 from mypost import logs
-from mypost.engine import compiling, documents
+from mypost.engine import compiling
 from mypost.engine.compiled import MAX_PLANS, Compiled
 from mypost.engine.compiling import Compiler
 from mypost.engine.counts import Counts
@@ -190,44 +190,6 @@ def test_a_plan_that_is_there_costs_nothing_of_the_rate():
 
     assert all(compiler.plan(known, NOTHING, worth=False) is plan for _ in range(1000))
     assert compiled_now(compiler, 300) == compiling.BURST - 1
-
-
-def test_the_cache_holds_so_many_documents_and_lets_the_longest_unused_go(prepared):
-    # Refused ones are held as well, and cost no time.
-    first, *_, last = texts = [f"{{ a{n}" for n in range(documents.MAX_CACHED)]
-    for text in texts:
-        prepared.get(text)
-    assert prepared.size[0] == documents.MAX_CACHED
-
-    kept = prepared.get(first)
-    prepared.get("{ b }")
-
-    counts = prepared.compiler.counts
-    assert prepared.size[0] == documents.MAX_CACHED
-    assert (counts.hits, counts.misses) == (1, documents.MAX_CACHED + 1)
-    assert prepared.get(first) is kept
-    prepared.get(last)
-    assert counts.misses == documents.MAX_CACHED + 1
-    prepared.get(texts[1])
-    assert counts.misses == documents.MAX_CACHED + 2
-
-
-def test_the_cache_holds_so_many_bytes(prepared):
-    long = "#" * (documents.MAX_CACHED_BYTES // documents.BYTES_A_CHARACTER // 8)
-    for number in range(20):
-        prepared.get(f"{{ a{number}: a }}\n{long}")
-    held, weight = prepared.size
-
-    assert held == 7
-    assert documents.MAX_CACHED_BYTES * 6 // 8 < weight <= documents.MAX_CACHED_BYTES
-
-
-def test_a_document_that_is_refused_is_remembered_too(prepared):
-    refused = prepared.get("{ unheardOf }")
-
-    assert refused.document is None
-    assert prepared.get("{ unheardOf }") is refused
-    assert (prepared.compiler.counts.hits, prepared.compiler.counts.misses) == (1, 1)
 
 
 async def test_more_choices_than_sixteen_are_graphql_cores(prepared, written):
