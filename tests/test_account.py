@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from mypost import clock
+from mypost.crypto import digest
 from tests.client import PASSWORD, Api, Person
 from tests.conftest import House
 from tests.doors import Door
@@ -163,3 +164,28 @@ async def test_a_made_up_token_is_refused(ann: Person) -> None:
     answer = await by(ann, "mypost_" + "x" * 43).rest("GET", "/auth/me")
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "UNAUTHORIZED")
+
+
+async def test_a_token_neither_signs_out_nor_leaves_nor_joins(
+    api: Api, house: House, ann: Person
+) -> None:
+    bob = await api.colleague(ann, "Editor")
+    script = by(bob, (await token_of(bob))["token"])
+    leave = "mutation($i: LeaveWorkspaceInput!) { leaveWorkspace(input: $i) { deletedId } }"
+    token, key = "t" * 43, digest("t" * 43)
+    await house.owner.execute(
+        "INSERT INTO invitations (id, workspace_id, email, role_id, hash, invited_by, expires_at)"
+        " SELECT mypost_id(19), workspace_id, $2, role_id, $3, user_id, mypost_now() + '1 day'"
+        " FROM members WHERE user_id = $1::uuid",
+        ann.id, bob.email, key,
+    )  # fmt: skip
+    assert (await script.rest("GET", "/auth/me")).status_code == 200
+    before = await house.digest()
+
+    left = await script.gql(leave, i={"workspaceId": ann.workspace})
+    assert left["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+    joined = await script.rest("POST", "/auth/invitations/accept", {"token": token})
+    assert joined.status_code == 403
+    assert (await script.rest("POST", "/auth/logout", {})).status_code == 403
+    assert await house.digest() == before
+    await house.owner.execute("DELETE FROM invitations WHERE hash = $1", key)

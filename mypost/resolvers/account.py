@@ -35,7 +35,7 @@ def shown(ctx: Context) -> Viewer:
 
 
 def in_person(ctx: Context) -> None:
-    """Raises Forbidden for a token: it changes neither the account nor makes tokens."""
+    """Raises Forbidden for a token: it neither changes the account nor leads to other keys."""
     if ids.tag_of(ctx.viewer.session_id) is ids.Tag.ACCESS_TOKEN:
         raise Forbidden(message="A personal access token cannot do this: sign in")
 

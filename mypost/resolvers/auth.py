@@ -8,6 +8,7 @@ from mypost.context import Context
 from mypost.crypto import digest
 from mypost.errors import FaultCode, Forbidden, Unauthorized, invalid
 from mypost.operation import Access, mutation
+from mypost.resolvers.account import in_person
 from mypost.resolvers.workspaces import found
 from mypost.schema.auth import (
     LoginInput,
@@ -134,6 +135,8 @@ def _cookie(ctx: Context) -> str:
 @mutation(Access.PUBLIC, transaction=False)
 async def logout(ctx: Context, input: LogoutInput) -> LogoutPayload:
     """Ends the session of the access token or refresh token; twice is as good as once."""
+    if ctx.signed_in:
+        in_person(ctx)
     session = ctx.viewer.session_id if ctx.signed_in else None
     if session is None and (input.refresh_token or ctx.caller.refresh_cookie):
         token = input.refresh_token or _cookie(ctx)

@@ -15,6 +15,7 @@ from mypost.models.invitations import Invitation
 from mypost.models.workspaces import Workspace
 from mypost.operation import Access, On, mutation
 from mypost.permissions import Permission
+from mypost.resolvers.account import in_person
 from mypost.resolvers.auth import address_of, signed_in
 from mypost.resolvers.members import grantable
 from mypost.schema import rules
@@ -118,6 +119,7 @@ async def _newcomer(ctx: Context, input: AcceptInvitationInput) -> str:
 async def _same_person(ctx: Context, found: Any, input: AcceptInvitationInput) -> None:
     """Raises unless whoever is invited and has an account has shown that he is here."""
     if ctx.signed_in:
+        in_person(ctx)
         if ctx.viewer.id != found.user_id:
             raise Forbidden(message="This invitation is for another address: sign out first")
     elif found.user_id and not (

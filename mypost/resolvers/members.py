@@ -12,6 +12,7 @@ from mypost.models.users import Member
 from mypost.models.workspaces import Workspace
 from mypost.operation import On, mutation
 from mypost.permissions import OWNER, Permission
+from mypost.resolvers.account import in_person
 from mypost.resolvers.roles import within
 from mypost.schema.members import LeaveWorkspaceInput, RemoveMemberInput, UpdateMemberInput
 
@@ -47,6 +48,7 @@ async def remove_member(ctx: Context, workspace: Workspace, input: RemoveMemberI
 @mutation()
 async def leave_workspace(ctx: Context, input: LeaveWorkspaceInput) -> UUID:
     """Takes the caller out of a workspace."""
+    in_person(ctx)
     id = ids.parse(input.workspace_id)
     workspace = await ctx.get(workspaces.BY_ID, id, "workspace", lock=True)
     member = await _found(ctx, workspace, ctx.viewer.id)
