@@ -328,3 +328,15 @@ async def test_a_role_that_is_deleted_while_somebody_is_invited_to_it(
             ann.rest("DELETE", f"/roles/{role}"),
         )
         assert (invited.status_code, gone.status_code) in {(201, 409), (400, 204)}
+
+
+async def test_a_password_set_anew_ends_every_personal_access_token(
+    api: Api, house: House, ann: Person, post: Post
+) -> None:
+    made = await ann.rest("POST", "/auth/tokens", {"name": "Script", "permissions": []})
+    await api.rest("POST", "/auth/password/forgot", {"email": ann.email})
+    body = {"token": await post.token(ann.email), "password": NEW}
+    assert (await api.rest("POST", "/auth/password/reset", body)).status_code == 204
+
+    answer = await api.rest("GET", "/auth/me", token=made.json()["token"])
+    assert answer.status_code == 401

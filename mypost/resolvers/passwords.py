@@ -15,6 +15,7 @@ from mypost.schema.invitations import (
 )
 
 SUBJECT = "Another password for MyPost"
+DEAD = "This link does not hold"
 LETTER = """Somebody, probably you, asked for another password for MyPost.
 
 Set it with this link within an hour:
@@ -44,8 +45,11 @@ async def request_password_reset(
 
 @mutation(Access.PUBLIC, transaction=False)
 async def reset_password(ctx: Context, input: ResetPasswordInput) -> PasswordResetPayload:
-    """Sets another password by the token of the letter, and ends every session."""
+    """Sets another password by the token of the letter, and ends every session and token."""
+    key = digest(input.token)
+    if not await ctx.db.value("SELECT reset_holds($1)", key):
+        raise invalid("token", DEAD)
     hashed = await ctx.services.passwords.hash(input.password)
-    if not await ctx.db.value("SELECT reset_use($1, $2)", digest(input.token), hashed):
-        raise invalid("token", "This link does not hold")
+    if not await ctx.db.value("SELECT reset_use($1, $2)", key, hashed):
+        raise invalid("token", DEAD)
     return PasswordResetPayload(success=True, user_errors=[])
