@@ -40,7 +40,7 @@ from mypost.spelling import spell
 from mypost.throttle import Throttle
 from mypost.tokens import Passwords, Sessions
 from mypost.viewer import Viewer
-from mypost.windows import Rates, of_user
+from mypost.windows import Rates, of_address, of_user
 
 DESCRIPTION = orjson.dumps(document())
 
@@ -82,7 +82,7 @@ def context_maker(held: Held) -> Callable[[Request], Awaitable[Context]]:
     async def make(request: Request) -> Context:
         services = held.services
         caller, viewer, refused = caller_of(request, services.settings), None, None
-        meter: Meter = request.scope["meter"]
+        meter: Meter = request.scope.get("meter") or Meter(services.limiter, of_address(caller.ip))
         meter.identify(None)
         try:
             token = bearer(request.headers.get("authorization"))
@@ -102,6 +102,17 @@ def charged(make: Callable[[Request], Awaitable[Context]]) -> Callable[[Request]
     async def made(request: Request) -> Context:
         context = await make(request)
         await context.meter.charge(1)
+        return context
+
+    return made
+
+
+def checked(make: Callable[[Request], Awaitable[Context]]) -> Callable[[Request], Any]:
+    """Makes the context of a GraphQL request, unless it is refused before its text is read."""
+
+    async def made(request: Request) -> Context:
+        context = await make(request)
+        context.meter.check()
         return context
 
     return made
@@ -225,7 +236,7 @@ def build(
     origins = frozenset({*settings.allowed_origins, settings.origin})
     known = trusted(documents, settings)
     sockets = Sockets(core, known, connector(held), told, origins, charge)
-    endpoint = Endpoint(core, known, make, told, finish, charge)
+    endpoint = Endpoint(core, known, checked(make), told, finish, charge)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

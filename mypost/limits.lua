@@ -6,7 +6,7 @@ local length, given = tonumber(ARGV[1]), cjson.decode(ARGV[3])
 local limits, requests = given[1], given[2]
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2] + ARGV[2]
-local left, spent = {}, {}
+local left, spent, frees = {}, {}, {}
 
 for i, key in ipairs(KEYS) do
   local last = tonumber(redis.call('LINDEX', key, -1) or 0)
@@ -20,18 +20,23 @@ for i, key in ipairs(KEYS) do
     redis.call('LPOP', key)
     first = redis.call('LINDEX', key, 0)
   end
+  frees[i] = (first or now) + length + 1 - now
   left[i] = limits[i] - redis.call('LLEN', key)
   spent[i] = 0
 end
 
 local told = {math.floor(now / 1000000), now % 1000000}
 for _, request in ipairs(requests) do
-  local weight, refused = request[1], 0
+  local weight, refused, wait = request[1], 0, 0
   for place = #request, 3, -1 do
     local window = request[place]
-    if left[window] < math.min(weight, limits[window]) then refused = place - 2 end
+    if left[window] < math.min(weight, limits[window]) then
+      -- How long it takes until there is room for anything at all.
+      refused, wait = place - 2, left[window] <= 0 and frees[window] or 0
+    end
   end
   table.insert(told, refused)
+  table.insert(told, wait)
   for place = 3, #request do
     local window = request[place]
     if weight < 0 then

@@ -30,8 +30,8 @@ WINDOW_US = WINDOW_S * 1_000_000
 PATIENCE_S = 0.5
 SECOND_LOOK_S = 0.02
 BEAT_S = 0.5
+MANY = 10_000
 SCRIPT = Path(__file__).with_suffix(".lua").read_text()
-SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 PROCESSES = "mypost:rate:processes"
 # How many processes have been heard of within the last three seconds.
 BEAT = """
@@ -40,6 +40,10 @@ redis.call('ZADD', KEYS[1], now, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - 3)
 redis.call('EXPIRE', KEYS[1], 10)
 return redis.call('ZCARD', KEYS[1])"""
+
+
+def _now() -> float:
+    return time.monotonic() + clock.offset().total_seconds()
 
 
 class _Waiting(NamedTuple):
@@ -52,10 +56,13 @@ class _Waiting(NamedTuple):
 class Limiter:
     """Answers whether requests may pass; never raises, and waits for no Redis that is away."""
 
+    script = SCRIPT
+
     def __init__(self, url: str, rates: Rates) -> None:
         self.rates = rates
         self._url = url
         self._name = secrets.token_hex(8)
+        self._sha = hashlib.sha1(self.script.encode(), usedforsecurity=False).hexdigest()
         self._processes = 1
         self._wire: Wire | None = None
         self._alone = Alone()
@@ -63,6 +70,7 @@ class Limiter:
         self._watch: asyncio.TimerHandle | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop
+        self._full: dict[str, float] = {}  # windows without room, and until when
         self.by_itself = 0  # requests decided while Redis was away
         self.refused: Counter[str] = Counter()
 
@@ -89,7 +97,19 @@ class Limiter:
 
     def charge(self, weight: int, *windows: Window) -> asyncio.Future[Verdict]:
         """Charges every window of a request, or none; a weight of 0 only looks."""
+        if weight and self.full(windows[0].key):
+            future: asyncio.Future[Verdict] = self._loop.create_future()
+            future.set_result(Verdict(1, [0, *(limit for _, limit in windows[1:])]))
+            return future
         return self._put(weight, 0, windows)
+
+    def full(self, key: str) -> bool:
+        """Whether a window is known to be full: that costs neither Redis nor us anything."""
+        until = self._full.get(key)
+        if until is None or until > _now():
+            return until is not None
+        del self._full[key]
+        return False
 
     def give_back(self, weight: int, at: int, *windows: Window) -> None:
         """Returns what Redis charged at a time; what a process decided by itself stays."""
@@ -128,7 +148,7 @@ class Limiter:
             requests.append(request)
         moved = clock.offset() // MICROSECOND
         words = (len(numbers), *numbers, WINDOW_US, moved, orjson.dumps([limits, requests]))
-        self._ask(("EVALSHA", SHA, *words), partial(self._told, batch, words))
+        self._ask(("EVALSHA", self._sha, *words), partial(self._told, batch, words))
 
     def _ask(self, words: tuple[Any, ...], answered: Any) -> None:
         assert self._wire is not None  # noqa: S101 - callers look
@@ -140,7 +160,7 @@ class Limiter:
         """Hands a reply out to those it decides for."""
         if isinstance(reply, Exception):
             if str(reply).startswith("NOSCRIPT") and self._wire is not None:
-                self._ask(("EVAL", SCRIPT, *words), partial(self._told, batch, words))
+                self._ask(("EVAL", self.script, *words), partial(self._told, batch, words))
                 return
             if not isinstance(reply, ConnectionError):
                 self._leave(str(reply).partition(" ")[0])
@@ -150,17 +170,25 @@ class Limiter:
         seconds, micros, *told = orjson.loads(reply)
         at, place = seconds * 1_000_000 + micros, 0
         for future, _, _, windows in batch:
-            begin, place = place + 1, place + 1 + len(windows)
+            begin, place = place + 2, place + 2 + len(windows)
+            refused, wait = told[begin - 2 : begin]
+            if wait:
+                self._fill(windows[refused - 1].key, wait / 1_000_000)
             if not future.done():
-                future.set_result(Verdict(told[begin - 1], told[begin:place], at))
+                future.set_result(Verdict(refused, told[begin:place], at))
+
+    def _fill(self, key: str, seconds: float) -> None:
+        now = _now()
+        if len(self._full) >= MANY:
+            self._full = {k: until for k, until in self._full.items() if until > now}
+        self._full[key] = now + seconds
 
     def _decide(self, each: _Waiting) -> None:
         """Decides without Redis, within this process' share."""
         if not each.future.done():
             self.by_itself += 1
             share = tuple(Window(k, max(1, n // self._processes)) for k, n in each.windows)
-            now = time.monotonic() + clock.offset().total_seconds()
-            each.future.set_result(self._alone.charge(each.weight, share, now))
+            each.future.set_result(self._alone.charge(each.weight, share, _now()))
 
     def _look(self, *, again: bool = False) -> None:
         """Leaves a Redis that has not answered for too long."""
@@ -191,7 +219,7 @@ class Limiter:
         except (OSError, TimeoutError, RedisError, HiredisError) as error:
             log.warning("limits.redis_away", error=type(error).__name__)
             return
-        self._wire, self._alone = wire, Alone()
+        self._wire, self._alone, self._full = wire, Alone(), {}
         log.info("limits.shared", count=self._processes)
 
     def _counted(self, reply: Any) -> None:

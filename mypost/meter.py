@@ -9,10 +9,11 @@ from uuid import UUID
 
 from mypost.errors import RateLimited
 from mypost.limits import Limiter
-from mypost.windows import WINDOW_S, Verdict, Window, of_user
+from mypost.windows import WINDOW_S, Verdict, Window, of_user, of_workspace
 
 COST_OF_ONE = 100  # what a GraphQL operation may cost to count as one request
 GLOBAL = "mypost:rate:global"
+USER = "No more than {} requests a second"
 Headers = list[tuple[bytes, bytes]]
 TOLD = (
     *("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"),
@@ -63,6 +64,13 @@ class Meter:
         if user is not None:
             self.who = of_user(user)
 
+    def check(self) -> None:
+        """Raises RateLimited when the caller's window is known to be full, before any work."""
+        if self.limiter.full(self.who):
+            limit, self.weight = self.limiter.rates.user, 1
+            self.user = State(limit, 0)
+            self._refuse("user", USER.format(limit))
+
     async def charge(self, weight: int, cost: int = 0) -> None:
         """Charges the caller and everybody's window. Raises RateLimited."""
         self.weight, self.cost = weight, cost
@@ -70,7 +78,7 @@ class Meter:
         verdict = await self.limiter.charge(weight, caller, everybody)
         self._at, self.user = verdict.at, State(caller.limit, verdict.left[0])
         if verdict.refused == 1:
-            self._refuse("user", f"No more than {caller.limit} requests a second")
+            self._refuse("user", USER.format(caller.limit))
         if verdict.refused:
             self._refuse("global", "Too many requests are made at once")
 
@@ -81,7 +89,7 @@ class Meter:
         limit = self.limiter.rates.workspace
         asked = self._entered.get(workspace)
         if asked is None:
-            asked = self.limiter.charge(self.weight, _window(workspace, limit))
+            asked = self.limiter.charge(self.weight, Window(of_workspace(workspace), limit))
             self._entered[workspace] = asked
         verdict = await asked
         left = verdict.left[0]
@@ -101,13 +109,13 @@ class Meter:
         for workspace, asked in self._entered.items():
             verdict = asked.result() if asked.done() and not asked.cancelled() else None
             if verdict is not None and not verdict.refused:
-                window = _window(workspace, self.limiter.rates.workspace)
+                window = Window(of_workspace(workspace), self.limiter.rates.workspace)
                 self.limiter.give_back(self.weight, verdict.at, window)
 
     async def look(self, workspaces: list[UUID]) -> list[State]:
         """Answers what is left to the caller and in these workspaces; charges nothing."""
         limit = self.limiter.rates.workspace
-        windows = [self._windows()[0], *(_window(each, limit) for each in workspaces)]
+        windows = [self._windows()[0], *(Window(of_workspace(each), limit) for each in workspaces)]
         verdict = await self.limiter.charge(0, *windows)
         return [State(w.limit, left) for w, left in zip(windows, verdict.left, strict=True)]
 
@@ -136,7 +144,3 @@ class Meter:
             (b"ratelimit", told),
             (b"ratelimit-policy", self.limiter.rates.policy),
         ]
-
-
-def _window(workspace: UUID, limit: int) -> Window:
-    return Window(f"mypost:rate:workspace:{workspace}", limit)

@@ -37,6 +37,11 @@ def of_user(id: UUID) -> str:
     return f"mypost:rate:user:{id}"
 
 
+def of_workspace(id: UUID) -> str:
+    """The key of a workspace."""
+    return f"mypost:rate:workspace:{id}"
+
+
 @lru_cache(maxsize=4096)
 def of_address(host: str | None) -> str:
     """The key of a caller who is not: his address, or his network's /64 by IPv6."""

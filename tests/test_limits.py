@@ -39,6 +39,7 @@ async def rates(moved: House) -> AsyncIterator[Callable[[int, int], Awaitable[No
         if keys := await redis.keys("mypost:rate:*"):
             await redis.delete(*keys)
         limiter.rates = Rates(user, workspace, everybody)
+        limiter._full.clear()
         clock.hold(clock.offset())
 
     yield be
@@ -334,6 +335,25 @@ async def test_a_costly_query_counts_for_several(rates: Any, ann: Person) -> Non
     cost = answer.json()["extensions"]["cost"]["requested"]
     assert units(cost) == 3
     assert answer.headers["ratelimit"] == '"user";r=7;t=1, "workspace";r=97;t=1'
+
+
+async def test_what_a_hammering_caller_writes_is_not_even_read(
+    rates: Any, api: Api, ann: Person
+) -> None:
+    async def read() -> str:
+        text = (await api.http.get("/metrics")).text
+        return re.search(r"^mypost_engine_document_misses_total (\S+)$", text, re.MULTILINE)[1]  # type: ignore[index]
+
+    await rates(2, 100)
+    for _ in range(3):
+        await ann.rest("GET", "/auth/me")
+    before = await read()
+
+    answered = [await ask(ann, f"{{ unknown{number} }}") for number in range(5)]
+
+    assert {answer.status_code for answer in answered} == {429}
+    assert {answer.headers["ratelimit"] for answer in answered} == {'"user";r=0;t=1'}
+    assert await read() == before
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import psutil
 import pytest
 from redis.asyncio import Redis
 
+from bench.limits import most
 from mypost import clock, embedded, limits
 from mypost.limits import Limiter
 from mypost.windows import Rates, Verdict, Window
@@ -61,14 +62,9 @@ def later(micros: int) -> None:
     clock.shift(clock.offset() + timedelta(microseconds=micros))
 
 
-def most(times: list[int], length: int = SECOND) -> int:
-    """The most admitted units in any closed window of that length."""
-    times, worst, begin = sorted(times), 0, 0
-    for end, at in enumerate(times):
-        while at - times[begin] > length:
-            begin += 1
-        worst = max(worst, end - begin + 1)
-    return worst
+async def commands(redis: Redis) -> int:
+    """How often a process has asked."""
+    return int((await redis.info("commandstats"))["cmdstat_evalsha"]["calls"])
 
 
 async def until(condition: Any) -> None:
@@ -85,6 +81,8 @@ async def test_no_second_holds_more_than_the_limit_and_nothing_is_refused_that_w
     async with process(url) as a, process(url) as b, process(url) as c:
         for _ in range(400):
             weights = [dice.choice((1, 1, 1, 2, 5)) for _ in range(dice.randrange(1, 6))]
+            for limiter in (a, b, c):
+                limiter._full.clear()  # each refusal is to be Redis' own
             asked = [dice.choice((a, b, c)).charge(weight, shared) for weight in weights]
             found = list(zip(await asyncio.gather(*asked), weights, strict=True))
             for verdict, weight in found:
@@ -135,16 +133,13 @@ async def test_a_full_window_keeps_the_others_from_being_charged(
 async def test_those_who_wait_in_one_turn_ask_in_one_command(
     limiter: Limiter, redis: Redis
 ) -> None:
-    async def commands() -> int:
-        return (await redis.info("commandstats"))["cmdstat_evalsha"]["calls"]
-
     mine, everybody = [window() for _ in range(50)], window(30)
     await limiter.charge(1, window())
-    before = await commands()
+    before = await commands(redis)
 
     verdicts = await asyncio.gather(*(limiter.charge(1, each, everybody) for each in mine))
 
-    assert await commands() - before == 1
+    assert await commands(redis) - before == 1
     assert [v.refused for v in verdicts] == [0] * 30 + [2] * 20
 
 
@@ -168,6 +163,41 @@ async def test_what_weighs_more_than_a_window_takes_all_of_it(limiter: Limiter) 
     later(SECOND + 1)
     assert (await limiter.charge(1, small)).refused == 0
     assert (await limiter.charge(10, small)).refused == 1
+
+
+async def test_a_window_known_to_be_full_is_asked_for_no_more(
+    limiter: Limiter, redis: Redis
+) -> None:
+    mine = window(3)
+
+    async def hammer() -> list[int]:
+        return [(await limiter.charge(1, mine)).refused for _ in range(20)]
+
+    later(0)
+    assert await hammer() == [0] * 3 + [1] * 17
+    before = await commands(redis)
+    assert await hammer() == [1] * 20
+    assert await commands(redis) == before
+    later(SECOND + 1)
+    assert await hammer() == [0] * 3 + [1] * 17
+
+
+async def test_a_window_with_a_little_room_is_not_known_to_be_full(limiter: Limiter) -> None:
+    mine = window(5)
+    await limiter.charge(3, mine)
+
+    verdicts = [(await limiter.charge(weight, mine)).refused for weight in (4, 3, 1, 1, 1)]
+
+    assert verdicts == [1, 1, 0, 0, 1]
+
+
+async def test_the_list_of_full_windows_stays_short(limiter: Limiter) -> None:
+    for number in range(limits.MANY + 5):
+        limiter._fill(f"test:{number}", 0.5)
+    later(SECOND)
+    limiter._fill("test:another", 0.5)
+
+    assert len(limiter._full) == 1
 
 
 async def test_looking_charges_nothing(limiter: Limiter, redis: Redis) -> None:
@@ -210,6 +240,7 @@ async def test_a_clock_that_is_set_back_stands_still_or_begins_anew(limiter: Lim
     later(-SECOND // 2)
     assert (await limiter.charge(1, mine)).refused == 1
     later(-3600 * SECOND)
+    limiter._full.clear()  # by a clock that nobody sets back
     assert (await limiter.charge(10, mine)).refused == 0
     assert most(admitted) == 10
 
@@ -293,6 +324,7 @@ async def test_one_process_counts_for_itself_as_redis_does(house: House) -> None
         begin = (await shared.charge(0, window())).at
         for _ in range(500):
             weight = dice.choice((1, 1, 2, 7, 30))
+            shared._full.clear()
             there = await shared.charge(weight, *mine)
             here = alone.charge(weight, mine, (there.at - begin) / SECOND)
             assert (there.refused, there.left) == (here.refused, here.left)
