@@ -91,7 +91,7 @@ bench: $(STAMP) wrk $(PEERS) ## measure MyPost beside floors and peers; QUICK=1 
 .PHONY: figure
 figure: $(STAMP) $(if $(SPEED),wrk) ## measure one figure: ID=P8; BREAK=1 runs its negative control
 	@test -n "$(ID)" || { echo "Name a figure: make figure ID=P8 (docs/figures.md lists them)"; exit 1; }
-	@$(BIN)/python -m $(if $(filter BUDGET,$(ID)),bench.budget,bench.figure $(ID) $(if $(BREAK),--break) $(if $(SEED),--seed $(SEED)) $(if $(CASES),--cases $(CASES)))
+	@$(BIN)/python -m $(if $(filter BUDGET,$(ID)),bench.budget,bench.figure $(ID) $(if $(BREAK),--break) $(if $(SEED),--seed $(SEED)) $(if $(CASES),--cases $(CASES)) $(if $(SECONDS),--seconds $(SECONDS)))
 
 .PHONY: conformance
 conformance: $(STAMP) ## the long property tests: 10,000 cases of the engine against graphql-core

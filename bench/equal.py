@@ -2,23 +2,26 @@
 
 import sys
 
+from bench.result import Asked, Result
 from tests.engine.breaks import DEFAULT
 from tests.engine.many import run_on_all_cores
 
 SEED, CASES = 0, 10_000
 
 
-def measure(seed: int = SEED, cases: int = CASES, *, broken: bool = False) -> bool:
-    """Checks so many cases and prints what came of them; answers whether all were equal.
+def figure(asked: Asked) -> Result:
+    """Checks so many cases and prints every difference.
 
     Broken, the engine ignores that an argument may be a variable.
     """
-    found = run_on_all_cores(seed, cases, broken=DEFAULT if broken else None)
+    seed = SEED if asked.seed is None else asked.seed
+    cases = CASES if asked.cases is None else asked.cases
+    found = run_on_all_cores(seed, cases, broken=DEFAULT if asked.broken else None)
     for report in found.reports:
         sys.stdout.write(f"{report}\n\n")
-    held = found.different == 0 and found.cases >= cases and found.compiled > 2 * found.cases
-    sys.stdout.write(
-        f"EQ cases={found.cases} different={found.different} compiled={found.compiled}"
-        f" unsupported={found.unsupported} different=0 {'ok' if held else 'FAIL'}\n"
+    measured = (
+        f"cases={found.cases} different={found.different} compiled={found.compiled}"
+        f" unsupported={found.unsupported}"
     )
-    return held
+    held = found.different == 0 and found.cases >= cases and found.compiled > 2 * found.cases
+    return Result(measured, "different=0", held)

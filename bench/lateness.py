@@ -23,6 +23,7 @@ import structlog
 import uvicorn
 from redis.asyncio import Redis
 
+from bench.result import Asked, Result
 from mypost import embedded, ids
 from mypost.crypto import Keys
 from mypost.ids import Tag
@@ -34,6 +35,7 @@ from mypost.models.lanes import Lanes
 from mypost.networks.sandbox import Sandbox
 from mypost.settings import inherited
 
+P50, P99, LONE = 0.25, 1.0, 0.1
 ACCOUNTS, RATE, SECONDS = 60, 50, 10
 LONE_POSTS = 5
 LEAD = 3.0
@@ -170,7 +172,7 @@ async def lone(bench: Bench) -> Lateness:
     return summary(late)
 
 
-def _services(folder: Path) -> embedded.Services:
+def services(folder: Path) -> embedded.Services:
     """Starts servers of our own, unless MYPOST_TEST_* name others; theirs has to be empty."""
     given = inherited({})
     if not (url := given.get("MYPOST_TEST_DATABASE_URL")):
@@ -182,13 +184,13 @@ def _services(folder: Path) -> embedded.Services:
 async def running(folder: Path, *, broken: bool = False) -> AsyncIterator[Bench]:
     """Runs sandbox server, dispatcher and sequencer on servers, embedded ones or given."""
     try:
-        services = await asyncio.to_thread(_services, folder)
-        await database.migrate(services.owner_url)
+        started = await asyncio.to_thread(services, folder)
+        await database.migrate(started.owner_url)
         arrivals = Arrivals(Sandbox.server(folder / "sandbox"))
         async with (
-            await database.pool(services.owner_url, "mypost_owner") as owner,
-            await database.pool(services.dispatch_url, "mypost_dispatch", 8) as pool,
-            Redis.from_url(services.redis_url) as client,
+            await database.pool(started.owner_url, "mypost_owner") as owner,
+            await database.pool(started.dispatch_url, "mypost_dispatch", 8) as pool,
+            Redis.from_url(started.redis_url) as client,
             serving(arrivals) as url,
         ):
             network = Sandbox({"MYPOST_SANDBOX_URL": url}, url)
@@ -260,6 +262,21 @@ async def measure(*figures: str, broken: bool = False) -> dict[str, Lateness]:
     with tempfile.TemporaryDirectory(prefix="mypost-bench-") as folder:
         async with running(Path(folder), broken=broken) as bench:
             return {figure: await ways[figure](bench) for figure in figures}
+
+
+def load_figure(asked: Asked) -> Result:
+    """P5: under load."""
+    found = asyncio.run(measure("P5", broken=asked.broken))["P5"]
+    measured = f"p50={found.p50:.3f}s,p99={found.p99:.3f}s,early={found.early}"
+    held = found.p50 <= P50 and found.p99 <= P99 and found.early == 0
+    return Result(measured, f"p50<={P50}s,p99<={P99:.0f}s,early=0", held)
+
+
+def lone_figure(asked: Asked) -> Result:
+    """LONE: one at a time."""
+    found = asyncio.run(measure("LONE", broken=asked.broken))["LONE"]
+    held = found.max <= LONE and found.early == 0
+    return Result(f"max={found.max:.3f}s,early={found.early}", f"max<={LONE}s,early=0", held)
 
 
 def main() -> None:

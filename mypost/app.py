@@ -40,7 +40,7 @@ from mypost.spelling import spell
 from mypost.throttle import Throttle
 from mypost.tokens import Passwords, Sessions
 from mypost.viewer import Viewer
-from mypost.windows import Rates, of_address, of_user
+from mypost.windows import Rates, of_user
 
 DESCRIPTION = orjson.dumps(document())
 
@@ -82,7 +82,7 @@ def context_maker(held: Held) -> Callable[[Request], Awaitable[Context]]:
     async def make(request: Request) -> Context:
         services = held.services
         caller, viewer, refused = caller_of(request, services.settings), None, None
-        meter: Meter = request.scope.get("meter") or Meter(services.limiter, of_address(caller.ip))
+        meter: Meter = request.scope["meter"]
         meter.identify(None)
         try:
             token = bearer(request.headers.get("authorization"))
