@@ -47,11 +47,11 @@ class Running:
 
 
 @asynccontextmanager
-async def serve(folder: Path) -> AsyncIterator[Running]:
+async def serve(folder: Path, **more: str) -> AsyncIterator[Running]:
     """Runs `mypost serve` on a free port until it says that it serves; ends it by its id."""
     command = [sys.executable, "-m", "mypost", "serve", "--port", "0", "--data-dir", str(folder)]
     process = await asyncio.create_subprocess_exec(
-        *command, stderr=asyncio.subprocess.PIPE, env=inherited(PLENTY)
+        *command, stderr=asyncio.subprocess.PIPE, env=inherited({**PLENTY, **more})
     )
     try:
         async with asyncio.timeout(DEADLINE):
@@ -156,6 +156,20 @@ async def test_a_server_that_is_asked_to_end_leaves_nothing_behind(tmp_path_fact
     assert alive == []
     assert running.process.returncode == 0
     assert not (folder / "services.json").exists()
+
+
+async def test_a_server_runs_the_trusted_documents_it_is_given(tmp_path_factory) -> None:
+    folder = tmp_path_factory.mktemp("trusted")
+    manifest = folder / "manifest.json"
+    manifest.write_text(json.dumps({"kind": "{ __typename }"}))
+    given = {"MYPOST_TRUSTED_DOCUMENTS": str(manifest), "MYPOST_TRUSTED_ONLY": "1"}
+
+    async with serve(folder / "data", **given) as running:
+        known = await running.http.post("/graphql", json={"documentId": "kind"})
+        other = await running.http.post("/graphql", json={"query": "{ viewer { id } }"})
+
+    assert known.json()["data"] == {"__typename": "Query"}
+    assert other.json()["errors"][0]["extensions"]["code"] == "PERSISTED_QUERY_ONLY"
 
 
 async def test_a_folder_is_served_once(tmp_path_factory) -> None:

