@@ -101,6 +101,11 @@ _COUNTERS: dict[str, Callable[[str], int]] = {
 }
 
 
+def normal(text: str) -> str:
+    """Spells a text as it may be looked for after a network has stored it: NFC, single spaces."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
 def measure(key: str, text: str, media_count: int) -> list[Measure]:
     """Holds a text and its number of media against the section `key` of rules.toml.
 
