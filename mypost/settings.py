@@ -39,6 +39,7 @@ class Settings:
     mail_from: str
     trusted_documents: Path | None  # a manifest, or a folder of them
     trusted_only: bool  # any other document is refused
+    crash_at: tuple[str, int] | None  # a named point of the worker, and which time
     engine: str  # compiled; or interpreted, which leaves GraphQL documents to graphql-core
     environment: Mapping[str, str] = field(repr=False)
 
@@ -82,6 +83,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         mail_from=env.get("MYPOST_MAIL_FROM", "MyPost <no-reply@localhost>"),
         trusted_documents=Path(trusted).absolute() if trusted else None,
         trusted_only=_trusted_only(env),
+        crash_at=_crash_at(env),
         engine=_word(env, "MYPOST_ENGINE", ("compiled", "interpreted")),
         environment={k: v for k, v in env.items() if k.startswith("MYPOST_")},
     )
@@ -107,6 +109,15 @@ def _trusted_only(env: Mapping[str, str]) -> bool:
     if only and not env.get("MYPOST_TRUSTED_DOCUMENTS"):
         raise BadSettings("MYPOST_TRUSTED_ONLY needs MYPOST_TRUSTED_DOCUMENTS")
     return only
+
+
+def _crash_at(env: Mapping[str, str]) -> tuple[str, int] | None:
+    given = env.get("MYPOST_CRASH_AT")
+    if not given:
+        return None
+    if not (found := re.fullmatch(r"([a-z_]+):([1-9][0-9]{0,8})", given)):
+        raise BadSettings("MYPOST_CRASH_AT is a point and which time: sending_committed:3")
+    return found[1], int(found[2])
 
 
 def _pooled(env: Mapping[str, str]) -> bool:

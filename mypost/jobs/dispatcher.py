@@ -5,26 +5,33 @@ docs/guarantee.md tells why each step stands where it stands.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID, uuid4
 
 import structlog
 
 from mypost.crypto import Keys
-from mypost.jobs import outcome, reconcile, refresh
+from mypost.jobs import outcome, points, prepare, reconcile, refresh
+from mypost.jobs.marks import Marks
 from mypost.jobs.outcome import Transition
+from mypost.jobs.prepare import Ready
+from mypost.jobs.pulse import Pulse
 from mypost.jobs.wake import Wake
 from mypost.models.lanes import REFUSED, TROUBLE, Lanes, Sending
-from mypost.networks import Answer, Expired, Network, NotSent, Unknown
+from mypost.networks import Answer, Expired, Network, Unknown
 
 IN_FLIGHT = 100
 POLL = 0.25
 SWEEP = 1.0
+EXPIRE = 30.0
 LEASE_MARGIN = 5.0
 SEND_MARGIN = 1.0
 FAREWELL = 12.0
 UNREACHABLE_TIMEOUT = 10.0
+# Where a late answer that names the post still counts: evidence is never thrown away.
+EVIDENCE = ("unknown", "needs_confirmation")
 
 log = structlog.get_logger()
 
@@ -44,19 +51,23 @@ class Dispatcher:
         networks: Mapping[str, Network],
         wake: Wake,
         *,
+        marks: Marks | None = None,
         poll: float = POLL,
     ) -> None:
         self.worker: UUID = uuid4()
         self._lanes, self._keys, self._networks = lanes, keys, networks
         self._wake, self._bell, self._poll = wake, wake.bell(), poll
+        self._marks = marks or Marks()
+        self._pulse = Pulse(lanes.pool, self.worker, self._marks)
         self._stopping = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Works until `stop`, then finishes what is being sent."""
+        works = ((SWEEP, self._sweep), (SWEEP, self._look), (SWEEP, self._prepare))
         others = [
-            asyncio.create_task(self._every(SWEEP, self._sweep)),
-            asyncio.create_task(self._every(SWEEP, self._reconcile)),
+            asyncio.create_task(self._every(seconds, work))
+            for seconds, work in (*works, (EXPIRE, self._lanes.expire))
         ]
         try:
             while not self._stopping:
@@ -66,6 +77,7 @@ class Dispatcher:
         finally:
             # What is cut off here is found by the next sweep as unknown, and looked up.
             await _end([*others, *self._tasks])
+            await self._pulse.stop()
 
     def stop(self) -> None:
         """Claims nothing more; `run` returns once the sends in flight are recorded."""
@@ -73,12 +85,20 @@ class Dispatcher:
         self._bell.ring()
 
     async def run_once(self) -> int:
-        """Sweeps, looks up, claims, sends and records once; answers how much it did."""
-        swept = await self._sweep()
-        settled = await self._reconcile()
-        sends = await self._begin(IN_FLIGHT)
-        await asyncio.gather(*sends)
-        return swept + settled + len(sends)
+        """Sweeps, looks, prepares, claims, sends and records once; answers how much it did."""
+        async with self._alive():
+            done = await self._sweep() + await self._look() + await self._prepare()
+            sends = await self._begin(IN_FLIGHT)
+            await asyncio.gather(*sends)
+            return done + len(sends)
+
+    @asynccontextmanager
+    async def _alive(self) -> AsyncIterator[None]:
+        await self._pulse.start()
+        try:
+            yield
+        finally:
+            await self._pulse.stop()
 
     async def drain(self) -> int:
         """Repeats `run_once` until nothing due is left; answers how much was done."""
@@ -89,6 +109,7 @@ class Dispatcher:
 
     async def _turn(self) -> None:
         """Starts what is due, or sleeps until something is."""
+        await self._pulse.start()
         free = IN_FLIGHT - len(self._tasks)
         sends = await self._begin(free) if free else []
         for send in sends:
@@ -111,11 +132,13 @@ class Dispatcher:
         claims = await self._lanes.claim(self.worker, most)
         if not claims:
             return []
+        points.reach("claimed")
         leases = {claim.target_id: self._timeout(claim.network) + LEASE_MARGIN for claim in claims}
         since = _elapsed()
         begun = await self._lanes.begin(
             self.worker, claims, [leases[claim.target_id] for claim in claims]
         )
+        points.reach("sending_committed")
         return [self._deliver(each, since + leases[each.target_id]) for each in begun]
 
     def _timeout(self, key: str) -> float:
@@ -124,38 +147,29 @@ class Dispatcher:
 
     async def _deliver(self, sending: Sending, lease_ends: float) -> None:
         """Sends one target and records the outcome."""
-        found = await self._send(sending, lease_ends)
+        sending, found = await self._send(sending, lease_ends)
+        points.reach("answered")
         await self._record(sending, "sending", found)
+        points.reach("outcome_written")
 
-    async def _send(self, sending: Sending, lease_ends: float) -> Transition:
+    async def _send(self, sending: Sending, lease_ends: float) -> tuple[Sending, Transition]:
         network = self._networks.get(sending.network)
         if network is None:
-            answer: Answer = NotSent("This installation does not offer the network")
-            return outcome.transition(answer, sending, sending.sent_at)
-        if refresh.is_due(network, sending):
-            renewed = await refresh.renew(self._lanes.grants, self._keys, network, sending)
-            if isinstance(renewed, Transition):
-                return renewed
-            sending = renewed
-        grant = outcome.grant(self._keys, sending)
-        check_at = outcome.settled_at(sending, network.timeout, network.settle)
-        if grant is None:
-            answer = Expired("There is no grant we can read: connect the account again")
-            return outcome.transition(answer, sending, check_at)
-        draft = outcome.draft(sending)
+            message = "This installation does not offer the network"
+            return sending, outcome.unreachable(message, sending.attempts)
+        sending, found = await prepare.ready(self._lanes, self._keys, network, sending)
+        if isinstance(found, Transition):
+            return sending, found
         # Nothing may come between this check and the send: a worker that slept must not wake up
         # and send what others have meanwhile looked up and sent again.
         if lease_ends - _elapsed() < network.timeout + SEND_MARGIN:
-            return outcome.withheld()
-        try:
-            async with asyncio.timeout(network.timeout):
-                answer = await network.publish(grant, draft)
-        except Exception as fault:  # noqa: BLE001 - after the first byte every fault is "unknown"
-            answer = Unknown(f"no answer ({type(fault).__name__})")
-        if isinstance(answer, Expired) and refresh.helps(network, grant):
+            return sending, outcome.withheld()
+        points.reach("before_first_byte")
+        answer = await _call(network, found)
+        if isinstance(answer, Expired) and refresh.helps(network, found.grant):
             renewed = await refresh.renew(self._lanes.grants, self._keys, network, sending)
-            return renewed if isinstance(renewed, Transition) else outcome.withheld()
-        return outcome.transition(answer, sending, check_at)
+            return sending, renewed if isinstance(renewed, Transition) else outcome.withheld()
+        return sending, outcome.transition(answer, sending)
 
     async def _record(self, sending: Sending, came_from: str, found: Transition) -> bool:
         """Writes an outcome, however long the database is away."""
@@ -164,46 +178,55 @@ class Dispatcher:
             try:
                 return await self._write(sending, came_from, found)
             except REFUSED as fault:
-                if found.to in {"unknown", "needs_confirmation"}:
-                    raise
                 log.warning("outcome_refused", target=str(sending.target_id), to=found.to)
-                message = f"The network's answer cannot be stored ({type(fault).__name__})"
-                # `sending` must first become unknown; from there the question goes to a person.
-                found = (
-                    outcome.unknown(message, sending.sent_at)
-                    if came_from == "sending"
-                    else outcome.needs_confirmation(message)
-                )
+                instead = outcome.instead(found, sending, came_from, _name(fault))
+                if instead is None:
+                    return False
+                found = instead
             except TROUBLE as fault:
                 log.warning("outcome_waits", target=str(sending.target_id), reason=_name(fault))
                 await asyncio.sleep(pause)
                 pause = min(2.0, pause * 2)
 
     async def _write(self, sending: Sending, came_from: str, found: Transition) -> bool:
-        hit = await self._lanes.outcome(sending, came_from, found.to, found.facts)
-        if not hit and found.to == "published" and came_from == "sending":
-            # Swept meanwhile, but the remote id is in hand: evidence is never thrown away.
-            hit = await self._lanes.outcome(sending, "unknown", found.to, found.facts)
+        states = [came_from]
+        if found.to == "published" and came_from == "sending":
+            states += EVIDENCE
+        hit = False
+        for state in states:
+            hit = hit or await self._lanes.outcome(sending, state, found.to, found.facts)
         target = str(sending.target_id)
         log.info("outcome" if hit else "outcome_stale", target=target, to=found.to)
         self._wake.set()
         return hit
 
     async def _sweep(self) -> int:
+        await self._pulse.start()  # without its sign of life a sweep would end our own leases
         swept = await self._lanes.sweep()
         if any(swept):
+            points.reach("swept")
             log.warning("swept", released=swept.released, lost=swept.lost, late=swept.late)
             self._wake.set()
+        await self._marks.keep(self._lanes.installation)
         return sum(swept)
 
-    async def _reconcile(self) -> int:
-        """Looks up what is due for it; answers how many targets that settled."""
-        unknowns = await self._lanes.unknowns(IN_FLIGHT)
-        return sum(await asyncio.gather(*(self._settle(each) for each in unknowns)))
+    async def _look(self) -> int:
+        """Looks at what is due for it; answers how many targets that settled."""
+        looks = await self._lanes.looks(IN_FLIGHT)
+        return sum(await asyncio.gather(*(self._settle(each) for each in looks)))
 
     async def _settle(self, sending: Sending) -> bool:
         found = await reconcile.look(self._lanes, self._keys, self._networks, sending)
-        return found is not None and await self._record(sending, "unknown", found)
+        if found is None or not await self._record(sending, sending.state, found):
+            return False
+        points.reach("resolved")
+        return True
+
+    async def _prepare(self) -> int:
+        """Prepares what is due in ten minutes; answers how many targets are ready."""
+        aheads = await self._lanes.ahead(IN_FLIGHT)
+        works = (prepare.ahead(self._lanes, self._keys, self._networks, each) for each in aheads)
+        return sum(await asyncio.gather(*works))
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
         while True:
@@ -220,6 +243,14 @@ class Dispatcher:
         except Exception:
             log.exception("dispatcher_fault")
             await asyncio.sleep(SWEEP)
+
+
+async def _call(network: Network, ready: Ready) -> Answer:
+    try:
+        async with asyncio.timeout(network.timeout):
+            return await network.publish(ready.grant, ready.draft)
+    except Exception as fault:  # noqa: BLE001 - after the first byte every fault is "unknown"
+        return Unknown(f"no answer ({type(fault).__name__})")
 
 
 def _name(fault: BaseException) -> str:

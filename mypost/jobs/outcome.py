@@ -1,13 +1,13 @@
 """From a network's answer to a target's next state, and the facts the database asks for."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import orjson
 
-from mypost import clock
 from mypost.crypto import Keys, Undecryptable
 from mypost.models.lanes import Facts, Sending
 from mypost.networks import (
@@ -40,7 +40,13 @@ class Transition:
 
 def draft(sending: Sending) -> Draft:
     """Makes the draft; a resend makes the same one, as the time is when it was due."""
-    return Draft(key=str(sending.dispatch_key), text=sending.content, created_at=sending.due_at)
+    return Draft(
+        key=str(sending.dispatch_key),
+        text=sending.content,
+        created_at=sending.due_at,
+        handle=sending.handle,
+        others=frozenset(sending.others),
+    )
 
 
 def grant(keys: Keys, sending: Sending) -> Grant | None:
@@ -54,13 +60,13 @@ def grant(keys: Keys, sending: Sending) -> Grant | None:
     except Undecryptable:
         return None
     stored = orjson.loads(plain)
-    times = (stored.get(name) for name in ("expiresAt", "renewedAt"))
+    times = (stored.get(name) for name in ("expiresAt", "renewedAt", "endsAt"))
     return Grant(stored["secrets"], *(datetime.fromisoformat(at) if at else None for at in times))
 
 
-def backoff(attempts: int) -> timedelta:
+def backoff(attempts: int) -> float:
     """Answers the pause after so many attempts: 2, 4, 8 … 60 seconds."""
-    return timedelta(seconds=min(LONGEST_BACKOFF, 2 ** min(attempts, 10)))
+    return float(min(LONGEST_BACKOFF, 2 ** min(attempts, 10)))
 
 
 def error(
@@ -68,7 +74,7 @@ def error(
 ) -> dict[str, Any]:
     """Spells the error people read at the target."""
     return {
-        "category": _clean(category, 40),
+        "category": category,
         "source": source,
         "retryable": retryable,
         "message": _clean(message, LONGEST_MESSAGE),
@@ -81,19 +87,9 @@ def _clean(text: str, longest: int) -> str:
     return text.replace("\0", "").encode(errors="replace").decode()[:longest]
 
 
-def settled_at(sending: Sending, timeout: float, settle: float) -> datetime:
-    """Answers when a reading that finds nothing begins to prove that nothing went out."""
-    return sending.sent_at + timedelta(seconds=timeout + settle)
-
-
-def held(reason: str, pause: timedelta, said: Mapping[str, Any]) -> Transition:
+def held(reason: str, pause: float, said: Mapping[str, Any]) -> Transition:
     """Returns the target to its lane and holds the lane: nothing was accepted."""
-    facts = Facts(
-        proof="definite_rejection",
-        retry_at=clock.now() + pause,
-        hold_reason=reason,
-        error=said,
-    )
+    facts = Facts(proof="definite_rejection", retry_in=pause, hold_reason=reason, error=said)
     return Transition("scheduled", facts)
 
 
@@ -115,10 +111,9 @@ def published(answer: Published, proof: str) -> Transition:
     return Transition("published", facts)
 
 
-def unknown(message: str, check_at: datetime) -> Transition:
-    """Records that nobody knows, and when to look."""
-    said = error("unknown", "platform", message)
-    return Transition("unknown", Facts(error=said, check_at=max(check_at, clock.now())))
+def unknown(message: str) -> Transition:
+    """Records that nobody knows; it is looked up at once."""
+    return Transition("unknown", Facts(error=error("unknown", "platform", message), check_in=0))
 
 
 def needs_confirmation(message: str) -> Transition:
@@ -138,7 +133,7 @@ def expired(message: str) -> Transition:
     return Transition("failed", facts)
 
 
-def rejected(answer: Rejected, attempts: int) -> Transition:
+def rejected(answer: Rejected, attempts: int, proof: str = "definite_rejection") -> Transition:
     """Fails the target, or tries again later when the network says that helps."""
     said = error(
         answer.category,
@@ -147,25 +142,51 @@ def rejected(answer: Rejected, attempts: int) -> Transition:
         retryable=answer.retryable,
         code=answer.network_code,
     )
-    if answer.retryable:
+    if answer.retryable and proof == "definite_rejection":
         return held("network_refused", backoff(attempts), said)
-    return Transition("failed", Facts(proof="definite_rejection", error=said))
+    return Transition("failed", Facts(proof=proof, error=said))
 
 
-def transition(  # noqa: PLR0911 - one per answer
-    answer: Answer, sending: Sending, check_at: datetime
-) -> Transition:
-    """Maps an answer to the transition it proves."""
+def paused(answer: RateLimited) -> Transition:
+    """Returns the target to its lane for as long as the network asks."""
+    pause = min(max(answer.retry_after, 0.0), LONGEST_PAUSE)
+    message = f"The network asks for a pause of {pause:.0f} seconds"
+    found = held("rate_limited", pause, error("rate_limited", "platform", message, retryable=True))
+    return Transition(found.to, dataclasses.replace(found.facts, everybody=answer.everybody))
+
+
+def instead(found: Transition, sending: Sending, came_from: str, fault: str) -> Transition | None:
+    """Answers what to write when the row refuses an outcome; None leaves it to the next look.
+
+    `sending` and `confirming` first become unknown; from there the question goes to a person,
+    unless another target has just been found to be that very post.
+    """
+    if found.to in {"unknown", "needs_confirmation"}:
+        raise ValueError(f"no row takes {found.to}")
+    message = f"The network's answer cannot be stored ({fault})"
+    if came_from != "unknown":
+        return unknown(message)
+    taken = found.facts.external_id in sending.others
+    return needs_confirmation(message) if taken or found.to != "published" else None
+
+
+def transition(answer: Answer, sending: Sending) -> Transition:
+    """Maps an answer to the transition it proves, and to what it says of account and network."""
+    found = _proven(answer, sending)
+    facts = dataclasses.replace(
+        found.facts, trouble=isinstance(answer, NotSent | Unknown), budgets=answer.budgets
+    )
+    return Transition(found.to, facts)
+
+
+def _proven(answer: Answer, sending: Sending) -> Transition:  # noqa: PLR0911 - one per answer
     match answer:
         case Published():
             return published(answer, "remote_id")
-        case Pending():
-            return Transition("confirming", Facts(proof="handle"))
-        case RateLimited(seconds):
-            pause = min(max(seconds, 0.0), LONGEST_PAUSE)
-            message = f"The network asks for a pause of {pause:.0f} seconds"
-            said = error("rate_limited", "platform", message, retryable=True)
-            return held("rate_limited", timedelta(seconds=pause), said)
+        case Pending(handle):
+            return Transition("confirming", Facts(proof="handle", handle=handle, check_in=1))
+        case RateLimited():
+            return paused(answer)
         case NotSent(message):
             return unreachable(message, sending.attempts)
         case Rejected():
@@ -173,4 +194,4 @@ def transition(  # noqa: PLR0911 - one per answer
         case Expired(message):
             return expired(message)
         case Unknown(message):
-            return unknown(message, check_at)
+            return unknown(message)

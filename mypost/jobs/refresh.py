@@ -8,12 +8,12 @@ import structlog
 
 from mypost import clock
 from mypost.crypto import Keys
-from mypost.jobs import outcome
+from mypost.jobs import outcome, points
 from mypost.jobs.outcome import Transition
 from mypost.models.accounts import seal_grant
 from mypost.models.grants import Grants, Stored
 from mypost.models.lanes import TROUBLE, Sending
-from mypost.networks import Grant, Network, Refused, Unavailable
+from mypost.networks import Grant, Network, Refused, Unavailable, Unsupported
 
 SOON = timedelta(seconds=60)
 # A grant renewed so recently and refused all the same is beyond help.
@@ -25,16 +25,17 @@ LONGEST_PAUSE = 2.0
 log = structlog.get_logger()
 
 
-def is_due(network: Network, sending: Sending) -> bool:
-    """Tells whether the grant ends too soon to send with it."""
-    ends = sending.token_expires_at
-    return network.renews and ends is not None and ends - clock.now() < SOON
+def is_due(network: Network, grant: Grant, sending: Sending) -> bool:
+    """Tells whether the grant ends too soon to send with it, now or when the post is due."""
+    ends, needed = sending.token_expires_at, max(clock.now(), sending.due_at)
+    return ends is not None and ends - needed < SOON and network.terms(grant).renews
 
 
 def helps(network: Network, grant: Grant) -> bool:
     """Tells whether a new grant may cure an answer that this one has expired."""
     renewed_at = grant.renewed_at
-    return network.renews and (renewed_at is None or clock.now() - renewed_at > YOUNG)
+    old = renewed_at is None or clock.now() - renewed_at > YOUNG
+    return old and network.terms(grant).renews
 
 
 async def renew(
@@ -43,7 +44,7 @@ async def renew(
     """Answers the sending with a grant that lasts, or what becomes of it without one."""
     try:
         return await fresh_grant(grants, keys, network, sending)
-    except Refused as refused:
+    except (Refused, Unsupported) as refused:
         log.warning("grant_dead", account_id=str(sending.account_id), reason=str(refused))
         return outcome.expired("The network no longer renews the grant: connect the account again")
     except Unavailable as fault:
@@ -74,6 +75,7 @@ async def fresh_grant(grants: Grants, keys: Keys, network: Network, sending: Sen
             if newest is None or newest.version == stored.version:
                 raise
             return _with(sending, newest)
+        points.reach("token_answered")
         return await _kept(grants, keys, sending, stored, new)
 
 
@@ -87,7 +89,7 @@ async def _kept(
     while True:
         try:
             account = sending.account_id
-            ours = await grants.store(account, stored.version, cipher, new.expires_at)
+            ours = await grants.store(account, stored.version, cipher, new)
             newest = await grants.read(account)
         except TROUBLE as fault:
             log.warning("grant_waits", account_id=str(account), reason=type(fault).__name__)
@@ -102,5 +104,8 @@ async def _kept(
 
 def _with(sending: Sending, stored: Stored) -> Sending:
     return dataclasses.replace(
-        sending, grant_cipher=stored.cipher, token_expires_at=stored.expires_at
+        sending,
+        grant_cipher=stored.cipher,
+        token_expires_at=stored.expires_at,
+        lane_fence=stored.lane_fence,
     )

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,12 +14,14 @@ from redis.asyncio import Redis
 
 from mypost import networks
 from mypost.crypto import Keys
-from mypost.jobs import arq_worker
+from mypost.jobs import arq_worker, points
 from mypost.jobs.dispatcher import Dispatcher
+from mypost.jobs.marks import Marks
 from mypost.jobs.sequencer import Sequencer
 from mypost.jobs.wake import Wake
 from mypost.models import database
 from mypost.models.lanes import TROUBLE, Lanes
+from mypost.networks import Network
 from mypost.settings import Settings
 
 CHILDREN = ("dispatcher", "arq")
@@ -141,12 +143,13 @@ async def run_dispatcher(
         key: networks.configure(key, settings.environment, settings.origin) for key in on_offer
     }
     client = Redis.from_url(settings.redis_url) if settings.redis_url else None
+    _arm(settings, offered.values())
     try:
         pool = await _patient_pool(settings, stop)
         if pool is not None:
             async with pool:
-                wake = Wake(client)
-                dispatcher = Dispatcher(Lanes(pool), keys, offered, wake)
+                wake, marks = Wake(client), Marks(settings.data_dir, client)
+                dispatcher = Dispatcher(Lanes(pool), keys, offered, wake, marks=marks)
                 async with _beside(wake.listen(), Sequencer(pool, client, wake).run()):
                     await _until(dispatcher, stop)
     finally:
@@ -154,6 +157,14 @@ async def run_dispatcher(
             await network.close()
         if client is not None:
             await client.aclose()
+
+
+def _arm(settings: Settings, offered: Iterable[Network]) -> None:
+    """Arms the point at which a crash is tried, and has the networks tell one of them."""
+    points.arm(settings.crash_at)
+    if settings.crash_at is not None:
+        for network in offered:
+            network.written = lambda: points.reach("after_first_byte")
 
 
 async def _until(dispatcher: Dispatcher, stop: asyncio.Event) -> None:

@@ -16,7 +16,7 @@ from mypost.models.brands import OF_LIVING
 from mypost.models.connections import Connection
 from mypost.models.paging import Listing
 from mypost.models.relations import Relation
-from mypost.networks import Grant, Profile
+from mypost.networks import Grant, Kind, Profile
 
 
 class Account(Model):
@@ -36,6 +36,8 @@ class Account(Model):
     grant_cipher = fields.BinaryField(null=True)
     grant_version = fields.IntField(db_default=1)
     token_expires_at = fields.DatetimeField(null=True)
+    grant_ends_at = fields.DatetimeField(null=True)
+    two_step = fields.BooleanField(db_default=False)
     created_at = fields.DatetimeField(db_default=Now())
     updated_at = fields.DatetimeField(db_default=Now())
 
@@ -67,26 +69,30 @@ GRANT_COLUMN = "grant"
 
 def seal_grant(keys: Keys, workspace_id: UUID, account_id: UUID, grant: Grant) -> bytes:
     """Encrypts an account's tokens, bound to its row."""
-    times = {"expiresAt": grant.expires_at, "renewedAt": grant.renewed_at}
+    times = {
+        "expiresAt": grant.expires_at,
+        "renewedAt": grant.renewed_at,
+        "endsAt": grant.ends_at,
+    }
     plain = orjson.dumps({"secrets": dict(grant.secrets), **times})
     return keys.encrypt(plain, workspace_id, account_id, GRANT_COLUMN)
 
 
 ADD = (
     "INSERT INTO accounts (id, workspace_id, brand_id, network, external_id, handle, name,"
-    " profile_image_url, scopes, grant_cipher, token_expires_at)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+    " profile_image_url, scopes, grant_cipher, token_expires_at, grant_ends_at, two_step)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
     " ON CONFLICT (workspace_id, network, external_id) DO NOTHING"
 )
 RENEW = (
     "UPDATE accounts SET handle = $2, name = $3, profile_image_url = $4, scopes = $5,"
     " grant_cipher = $6, grant_version = grant_version + 1, token_expires_at = $7,"
-    " brand_id = $8, status = 'active', last_error = NULL, updated_at = mypost_now()"
-    " WHERE id = $1"
+    " grant_ends_at = $8, two_step = $9, brand_id = $10, status = 'active',"
+    " last_error = NULL, updated_at = mypost_now() WHERE id = $1"
 )
 
 
-async def keep(db: Db, keys: Keys, connection: Connection, profile: Profile) -> UUID:
+async def keep(db: Db, keys: Keys, connection: Connection, profile: Profile, kind: Kind) -> UUID:
     """Stores what a network told of an account: a new row, or the row that account had before.
 
     An account of a deleted brand moves to the one that connects it now.
@@ -105,21 +111,24 @@ async def keep(db: Db, keys: Keys, connection: Connection, profile: Profile) -> 
     if row is not None and row.brand_id != connection.brand_id and row.deleted_at is None:
         raise invalid("credentials", "Another brand of this workspace has this account")
     if row is None:
-        return await _add(db, keys, connection, profile)
+        return await _add(db, keys, connection, profile, kind)
     await db.value("SELECT lock_account($1)", row.id)
-    await db.run(RENEW, row.id, *_facts(keys, connection, row.id, profile), connection.brand_id)
+    facts = _facts(keys, connection, row.id, profile, kind)
+    await db.run(RENEW, row.id, *facts, connection.brand_id)
     return UUID(str(row.id))
 
 
-async def _add(db: Db, keys: Keys, connection: Connection, profile: Profile) -> UUID:
+async def _add(db: Db, keys: Keys, connection: Connection, profile: Profile, kind: Kind) -> UUID:
     id = ids.new(ids.Tag.ACCOUNT)
     named = (connection.workspace_id, connection.brand_id, connection.network, profile.external_id)
-    if not await db.run(ADD, id, *named, *_facts(keys, connection, id, profile)):
+    if not await db.run(ADD, id, *named, *_facts(keys, connection, id, profile, kind)):
         raise IllegalState("Somebody else is connecting this account; try again")
     return id
 
 
-def _facts(keys: Keys, connection: Connection, id: UUID, profile: Profile) -> tuple[object, ...]:
+def _facts(
+    keys: Keys, connection: Connection, id: UUID, profile: Profile, kind: Kind
+) -> tuple[object, ...]:
     return (
         profile.handle,
         profile.name,
@@ -127,6 +136,8 @@ def _facts(keys: Keys, connection: Connection, id: UUID, profile: Profile) -> tu
         list(profile.scopes),
         seal_grant(keys, connection.workspace_id, id, profile.grant),
         profile.token_expires_at,
+        profile.grant.ends_at,
+        kind is Kind.TWO_STEP,
     )
 
 
@@ -147,6 +158,6 @@ async def let_go(db: Db, account_id: UUID) -> None:
     )
     await db.run(
         "UPDATE accounts SET status = 'disconnected', grant_cipher = NULL,"
-        " token_expires_at = NULL, updated_at = mypost_now() WHERE id = $1",
+        " token_expires_at = NULL, grant_ends_at = NULL, updated_at = mypost_now() WHERE id = $1",
         account_id,
     )

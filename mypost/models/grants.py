@@ -14,6 +14,9 @@ from weakref import WeakValueDictionary
 
 import asyncpg
 
+from mypost.models.keeper import Keeper
+from mypost.networks import Grant
+
 LOCK_CLASS = 0x6772
 LOOK_AGAIN = 0.05
 
@@ -25,6 +28,7 @@ class Stored(NamedTuple):
     version: int
     expires_at: datetime | None
     status: str
+    lane_fence: int
 
 
 class Grants:
@@ -36,7 +40,7 @@ class Grants:
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool, self._turn = pool, asyncio.Lock()
-        self._keeper: Any = None
+        self._keeper = Keeper(pool)
         self._users = 0
         self._accounts: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
@@ -63,36 +67,22 @@ class Grants:
                 self._users -= 1
                 async with self._turn:
                     if self._users == 0:
-                        await self._let_go()
+                        await self._keeper.let_go()
 
     async def read(self, account: UUID) -> Stored | None:
         """Reads what is stored now; None when there is no such account."""
         row = await self._pool.fetchrow("SELECT * FROM dispatch_grant($1)", account)
         return Stored(*row) if row else None
 
-    async def store(
-        self, account: UUID, version: int, cipher: bytes, expires_at: datetime | None
-    ) -> bool:
+    async def store(self, account: UUID, version: int, cipher: bytes, grant: Grant) -> bool:
         """Stores a grant in the place of this version; False when that is not the newest."""
-        statement = "SELECT dispatch_store_grant($1, $2, $3, $4)"
-        return bool(await self._pool.fetchval(statement, account, version, cipher, expires_at))
+        ends = (grant.expires_at, grant.ends_at)
+        statement = "SELECT dispatch_store_grant($1, $2, $3, $4, $5)"
+        return bool(await self._pool.fetchval(statement, account, version, cipher, *ends))
 
     async def _ask(self, function: str, account: UUID) -> Any:
         """Calls a lock function on the connection that holds the locks, or on a new one."""
         async with self._turn:
-            if self._keeper is None or self._keeper.is_closed():
-                await self._let_go()
-                self._keeper = await self._pool.acquire()
+            connection = await self._keeper.connection()
             statement = f"SELECT {function}($1, hashtext($2))"
-            return await self._keeper.fetchval(statement, LOCK_CLASS, str(account))
-
-    async def _let_go(self) -> None:
-        """Returns the connection to the pool, with no lock left on it."""
-        keeper, self._keeper = self._keeper, None
-        if keeper is None:
-            return
-        try:
-            await keeper.execute("SELECT pg_advisory_unlock_all()")
-        except Exception:  # noqa: BLE001 - whatever it is, the locks must not outlive their holders
-            keeper.terminate()
-        await self._pool.release(keeper)
+            return await connection.fetchval(statement, LOCK_CLASS, str(account))

@@ -58,7 +58,7 @@ class Network(Protocol):
     built_in: ClassVar[bool]  # comes with MyPost and is off in production unless asked for
     timeout: ClassVar[float]  # seconds one request may take, everything included
     settle: ClassVar[float]  # seconds after sent_at + timeout before a read proves absence
-    key_life: ClassVar[float]  # seconds for which a repeat of a key is dropped
+    apart: ClassVar[float]  # seconds between the two reads that it takes
     renews: ClassVar[bool]  # grants end and `refresh` renews them
     fields: ClassVar[tuple[Field, ...]]
     example: ClassVar[Mapping[str, str]]  # credentials that a demo connects with

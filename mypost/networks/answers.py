@@ -21,7 +21,7 @@ class Terms:
 
     kind: Kind
     settle: float  # seconds after sent_at + timeout before a read proves absence
-    key_life: float = 0.0  # seconds for which a repeat of a key is dropped
+    apart: float = 2.0  # seconds between the two reads that it takes
     renews: bool = False  # the grant can be renewed
 
 

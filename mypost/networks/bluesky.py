@@ -106,7 +106,6 @@ class Bluesky(networks.Client, networks.Network):
     built_in: ClassVar[bool] = False
     timeout: ClassVar[float] = 10.0
     settle: ClassVar[float] = 1.0
-    key_life: ClassVar[float] = 3600.0  # the address is known: the same record changes nothing
     home: ClassVar[str | None] = "https://bsky.social"
     bearer: ClassVar[str] = "accessJwt"
     renews: ClassVar[bool] = True

@@ -59,7 +59,7 @@ class Client:
     kind: ClassVar[Kind]
     timeout: ClassVar[float]
     settle: ClassVar[float]
-    key_life: ClassVar[float] = 0.0
+    apart: ClassVar[float] = 2.0
     fields: ClassVar[tuple[Field, ...]]
     example: ClassVar[Mapping[str, str]] = {}  # credentials that a demo connects with
     home: ClassVar[str | None] = None  # where the network answers; None: where it is mounted here
@@ -83,7 +83,7 @@ class Client:
 
     def terms(self, grant: Grant) -> Terms:  # noqa: ARG002 - to be overridden
         """Answers what the class says; a network whose accounts differ looks at the grant."""
-        return Terms(self.kind, self.settle, self.key_life, self.renews)
+        return Terms(self.kind, self.settle, self.apart, self.renews)
 
     async def send(
         self, method: str, path: str, grant: Grant | None = None, **request: Any

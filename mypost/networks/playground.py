@@ -1,6 +1,6 @@
 """The server of the built-in network: it keeps what it accepted, whatever becomes of ours.
 
-docs/sandbox-protocol.md is what it speaks. An account's mode decides what its posts meet.
+Its protocol is a page of its own in docs. An account's mode decides what its posts meet.
 """
 
 import asyncio

@@ -41,7 +41,6 @@ class Sandbox(networks.Client, networks.Network):
     built_in: ClassVar[bool] = True
     timeout: ClassVar[float] = 10.0
     settle: ClassVar[float] = 1.0
-    key_life: ClassVar[float] = 3600.0
     renews: ClassVar[bool] = True
     example: ClassVar[Mapping[str, str]] = {"handle": "corner-bakery", "mode": "ok"}
     fields: ClassVar[tuple[networks.Field, ...]] = (
@@ -58,9 +57,9 @@ class Sandbox(networks.Client, networks.Network):
     def terms(self, grant: networks.Grant) -> networks.Terms:
         """Answers the class that the server told when the account was connected."""
         kind = networks.Kind(grant.secrets.get("kind", self.kind))
-        life = self.key_life if kind is networks.Kind.KEY else 0.0
+        apart = 10.0 if kind is networks.Kind.LOOKUP else self.apart
         renews = "refreshToken" in grant.secrets
-        return networks.Terms(kind, _SETTLE.get(kind, self.settle), life, renews)
+        return networks.Terms(kind, _SETTLE.get(kind, self.settle), apart, renews)
 
     async def connect(self, credentials: Mapping[str, str]) -> networks.Profile:
         """Opens an account; raises Refused naming every faulty field, or Unavailable."""

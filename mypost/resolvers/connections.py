@@ -90,12 +90,14 @@ async def complete_connection(
     """Gives the network what it asked for, and keeps the account it answers."""
     if connection.status != "pending" or connection.expires_at <= clock.now():
         raise IllegalState("This connection has ended; start again")
-    profile = await _ask(ctx.services.networks[connection.network], input.credentials)
+    network = ctx.services.networks[connection.network]
+    profile = await _ask(network, input.credentials)
+    kind = network.terms(profile.grant).kind
     async with ctx.transaction() as inside:
         # Held until commit, so that the brand is not deleted in between.
         await inside.get(brands.BY_ID, connection.brand_id, "connection", lock=True)
         await rows.finish(inside.db, connection)
-        account_id = await accounts.keep(inside.db, ctx.keys, connection, profile)
+        account_id = await accounts.keep(inside.db, ctx.keys, connection, profile, kind)
         await rows.link(inside.db, connection, account_id)
         account = await inside.get(accounts.BY_ID, account_id, "social account")
         await inside.audit("social_account.connected", account, network=account.network)

@@ -10,13 +10,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 import httpx2
 import orjson
 import pytest
 import uvicorn
+from starlette.applications import Starlette
 
 from mypost import clock, embedded, ids
 from mypost.crypto import Keys
@@ -24,7 +25,10 @@ from mypost.ids import Tag
 from mypost.jobs.dispatcher import Dispatcher
 from mypost.jobs.wake import Wake
 from mypost.models import database
-from mypost.models.lanes import Lanes
+from mypost.models.accounts import seal_grant
+from mypost.models.installation import Installation
+from mypost.models.lanes import Lanes, Sending
+from mypost.networks import Kind, Unreadable
 from mypost.networks.sandbox import Sandbox
 
 KEYS = Keys(b"k" * 32)
@@ -69,6 +73,7 @@ class World:
     app: asyncpg.Pool
     pool: asyncpg.Pool
     network: Sandbox
+    server: Starlette
     url: str
     workspace: UUID
     brand: UUID
@@ -85,15 +90,19 @@ class World:
     async def account(self, mode: str = "ok") -> UUID:
         account, handle = ids.new(Tag.ACCOUNT), f"a{next(NUMBERS)}"
         profile = await self.network.connect({"handle": handle, "mode": mode})
-        grant = orjson.dumps({"secrets": dict(profile.grant.secrets), "expiresAt": None})
+        grant = profile.grant
         await self.owner.execute(
             "INSERT INTO accounts (id, workspace_id, brand_id, network, external_id, handle, name,"
-            " grant_cipher) VALUES ($1, $2, $3, 'sandbox', $4, $4, $4, $5)",
+            " grant_cipher, token_expires_at, grant_ends_at, two_step)"
+            " VALUES ($1, $2, $3, 'sandbox', $4, $4, $4, $5, $6, $7, $8)",
             account,
             self.workspace,
             self.brand,
             handle,
-            KEYS.encrypt(grant, self.workspace, account, "grant"),
+            seal_grant(KEYS, self.workspace, account, grant),
+            grant.expires_at,
+            grant.ends_at,
+            self.network.terms(grant).kind is Kind.TWO_STEP,
         )
         return account
 
@@ -184,8 +193,9 @@ async def world(template: embedded.Services, tmp_path: Path) -> AsyncIterator[Wo
         await database.pool(mine.dispatch_url, "mypost_dispatch", 8) as pool,
     ):
         made = await _populate(owner)
+        await Installation(pool).arrive()
         try:
-            yield World(mine, owner, app, pool, network, url, *made)
+            yield World(mine, owner, app, pool, network, server, url, *made)
         finally:
             clock.shift(timedelta())
             await network.close()
@@ -205,3 +215,36 @@ async def _populate(owner: asyncpg.Pool) -> tuple[UUID, UUID, UUID]:
         "INSERT INTO brands (id, workspace_id, name) VALUES ($1, $2, 'B')", brand, workspace
     )
     return workspace, brand, user
+
+
+async def begun(world: World, target: UUID, worker: UUID | None = None) -> Sending:
+    """A target whose dispatcher has written the intent and then vanished."""
+    worker = worker or uuid4()
+    claims = await world.lanes.claim(worker, 10)
+    [sending] = await world.lanes.begin(worker, claims, [15.0])
+    assert sending.target_id == target
+    return sending
+
+
+class Strange(Sandbox):
+    """A network that answers what the test wants."""
+
+    answer = finding = None
+
+    async def publish(self, _grant, _draft):
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    async def find_published(self, _grant, _draft):
+        return self.finding
+
+
+@pytest.fixture
+async def strange(world: World) -> AsyncIterator[Strange]:
+    """The strange network, in the place of the real one."""
+    home, world.network = world.network, Strange({"MYPOST_SANDBOX_URL": world.url}, "")
+    world.network.finding = Unreadable("503")
+    yield world.network
+    await world.network.close()
+    world.network = home

@@ -14,7 +14,7 @@ from mypost.jobs import outcome, refresh
 from mypost.models import database
 from mypost.models.accounts import seal_grant
 from mypost.models.lanes import Facts, Lanes
-from mypost.networks import Expired, Grant, Published, Refused, Unavailable
+from mypost.networks import Expired, Grant, Kind, Published, Refused, Terms, Unavailable
 from mypost.networks.sandbox import Sandbox
 from tests.jobs.conftest import KEYS, until
 
@@ -28,6 +28,9 @@ class Renewing(Sandbox):
     def __init__(self, url):
         super().__init__({"MYPOST_SANDBOX_URL": url}, "")
         self.valid, self.calls, self.sent, self.fault, self.pause = "t0", 0, [], None, 0.0
+
+    def terms(self, _grant):
+        return Terms(Kind.KEY, 1.0, renews=True)
 
     async def refresh(self, grant):
         self.calls += 1
@@ -196,15 +199,16 @@ async def test_an_expired_answer_to_a_new_grant_is_final(world, network):
     assert (await row(world, account))["status"] == "needs_reauth"
 
 
-async def test_a_dead_refresh_token_asks_for_a_new_grant(world, network):
+async def test_a_dead_refresh_token_holds_the_post_and_asks_for_a_new_grant(world, network):
     account = await connected(world, holds="dead", ends_in=1)
     [target] = await world.post("x", account)
     await world.dispatcher().drain()
     found = await world.target(target)
-    assert (found["state"], found["hold_reason"]) == ("failed", "needs_reauth")
-    assert found["error"]["category"] == "auth_expired"
+    assert (found["state"], found["hold_reason"]) == ("scheduled", "needs_reauth")
+    assert (found["risk"], found["attempts"]) == ("reconnect", 0)
     assert (await row(world, account))["status"] == "needs_reauth"
     assert (network.calls, network.sent) == (1, [])
+    assert {"account.needs_reauth", "target.at_risk"} <= set(await world.types())
 
 
 @pytest.mark.parametrize("fault", [Unavailable("503"), ValueError("what")])
@@ -254,7 +258,7 @@ async def test_an_account_let_go_is_not_renewed(world, network):
     with pytest.raises(Refused):
         await refresh.fresh_grant(world.lanes.grants, KEYS, network, sending)
     assert network.calls == 0
-    assert not await world.lanes.grants.store(account, 1, b"x", None)
+    assert not await world.lanes.grants.store(account, 1, b"x", Grant({}))
 
 
 async def test_who_waits_too_long_for_the_lock_sends_later(world, network, monkeypatch):
@@ -282,7 +286,7 @@ async def test_a_slow_refresh_leaves_too_little_of_the_lease(world, network, mon
 async def test_a_lookup_renews_before_it_reads(world, network):
     account = await connected(world)
     sending = await begun(world, account)
-    lost = Facts(error={"message": "?"}, check_at=sending.sent_at)
+    lost = Facts(error={"message": "?"}, check_in=0)
     assert await world.lanes.outcome(sending, "sending", "unknown", lost)
     await world.travel(7190)
     await world.dispatcher().run_once()
@@ -296,7 +300,7 @@ async def test_only_the_dispatcher_reads_and_stores_grants(world, network):
     account = await connected(world)
     for statement in (
         "SELECT * FROM dispatch_grant($1)",
-        "SELECT dispatch_store_grant($1, 1, '', NULL)",
+        "SELECT dispatch_store_grant($1, 1, '', NULL, NULL)",
     ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await world.app.fetch(statement, account)
@@ -316,6 +320,6 @@ async def test_a_new_grant_outlives_a_database_that_is_away(world, network, monk
     monkeypatch.setattr(grants, "store", store)
     found = await refresh.fresh_grant(grants, KEYS, network, sending)
     assert found.grant_cipher == (await row(world, account))["grant_cipher"]
-    assert dataclasses.replace(found, grant_cipher=None, token_expires_at=None) == (
-        dataclasses.replace(sending, grant_cipher=None, token_expires_at=None)
-    )
+    assert found.lane_fence == sending.lane_fence + 1
+    changed = {"grant_cipher": None, "token_expires_at": None, "lane_fence": 0}
+    assert dataclasses.replace(found, **changed) == dataclasses.replace(sending, **changed)

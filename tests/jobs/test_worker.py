@@ -62,7 +62,7 @@ async def parent(tmp_path: Path):
         env={"PYTHONPATH": str(ROOT)},
         stdout=asyncio.subprocess.DEVNULL,
     )
-    await until(lambda: len(children(tmp_path)) == 2)
+    await until(lambda: len(children(tmp_path)) == 2, 30)
     yield process
     with contextlib.suppress(ProcessLookupError):
         process.kill()

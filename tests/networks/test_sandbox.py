@@ -59,7 +59,7 @@ async def test_the_mode_chooses_the_class(box, mode, kind, settle):
     terms = box.terms(await granted(box, mode))
 
     assert (terms.kind, terms.settle, terms.renews) == (kind, settle, False)
-    assert (terms.key_life > 0) is (kind is Kind.KEY)
+    assert terms.apart == (10 if kind is Kind.LOOKUP else 2)
 
 
 async def test_of_two_steps_the_first_is_invisible(box):
