@@ -10,7 +10,7 @@ POST = (
     "{ id brandId content status phase version mediaIds targetAccountIds tags scheduledAt"
     " publishedAt createdBy createdAt updatedAt targets { id accountId network status content"
     " mediaIds options externalId externalUrl publishedAt attempts nextAttemptAt"
-    " error { category source retryable message networkCode } } }"
+    " error { category source retryable message networkCode } risk } }"
 )
 BRAND = "{ id workspaceId name description timezone accountCount version createdAt updatedAt }"
 WORKSPACE = (
@@ -231,6 +231,22 @@ OPERATIONS = {
     "cancel_post": Spelling(
         "POST /posts/{id}/cancel", "mutation", "cancelPost", "PostActionInput", POST, "post"
     ),
+    "retry": Spelling(
+        "POST /posts/{id}/targets/{targetId}/retry",
+        "mutation",
+        "retryTarget",
+        "RetryTargetInput",
+        POST,
+        "post",
+    ),
+    "resolve": Spelling(
+        "POST /posts/{id}/targets/{targetId}/resolve",
+        "mutation",
+        "resolveTarget",
+        "ResolveTargetInput",
+        POST,
+        "post",
+    ),
     "workspace": Spelling("GET /workspaces/{id}", "query", "workspace", "", WORKSPACE),
     "brand": Spelling("GET /brands/{id}", "query", "brand", "", BRAND),
     "post": Spelling("GET /posts/{id}", "query", "post", "", POST),
@@ -259,8 +275,8 @@ OPERATIONS = {
 }
 
 # Enum values are in capitals by GraphQL and lower-case words by REST.
-ENUM_FIELDS = {"network", "refreshTokenIn", "permissions"}
-ENUM_ANSWERS = {"status", "phase", "network", "kind", "permissions"}
+ENUM_FIELDS = {"network", "refreshTokenIn", "permissions", "outcome"}
+ENUM_ANSWERS = {"status", "phase", "network", "kind", "permissions", "risk"}
 STATUS_OF = {
     "UNAUTHORIZED": 401,
     "FORBIDDEN": 403,

@@ -67,6 +67,8 @@ ENTRIES = {
     "schedule_post": (Access.MEMBER, Permission.POSTS_SCHEDULE),
     "publish_post": (Access.MEMBER, Permission.POSTS_PUBLISH),
     "cancel_post": (Access.MEMBER, Permission.POSTS_SCHEDULE),
+    "retry_target": (Access.MEMBER, Permission.POSTS_PUBLISH),
+    "resolve_target": (Access.MEMBER, Permission.POSTS_PUBLISH),
     "post_status_changed": (Access.MEMBER, None),
 }
 
@@ -111,6 +113,8 @@ def test_a_mutation_that_changes_a_workspace_is_audited_or_does_it_itself() -> N
         "remove_member",
         "leave_workspace",
         "delete_post",
+        "retry_target",
+        "resolve_target",
         "complete_connection",
         "connect_social_account",
         "reconnect_social_account",

@@ -90,6 +90,7 @@ async def test_the_whole_post_object_is_there(door: Door, ann: Person) -> None:
         "id": target["id"], "accountId": account, "network": "sandbox", "status": "pending",
         "content": None, "mediaIds": None, "options": {}, "attempts": 0, "nextAttemptAt": None,
         "externalId": None, "externalUrl": None, "publishedAt": None, "error": None,
+        "risk": None,
     }  # fmt: skip
     assert (await door.call(ann, "post", id=post["id"])).ok == post
 

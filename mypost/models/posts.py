@@ -108,7 +108,7 @@ ALIVE = "deleted_at IS NULL"
 # What people are shown of a target; the rest is the dispatcher's.
 SHOWN = (
     "id, workspace_id, post_id, account_id, position, content, options, state, attempts,"
-    " next_attempt_at, external_id, external_url, published_at, error"
+    " next_attempt_at, external_id, external_url, published_at, error, risk"
 )
 BY_ID = Relation(Post, "posts", "id", "id", where=ALIVE, one=True)
 OF_TARGET = Relation(Post, "posts", "post_id", "id", one=True)
@@ -158,6 +158,12 @@ PLANNED = ("scheduled", "publishing")
 def phases_of(statuses: list[str]) -> list[str]:
     """The phases a set of statuses stands for."""
     return [phase for phase, status in STATUS_OF_PHASE.items() if status in statuses]
+
+
+def too_late(target: Target) -> bool:
+    """Whether a target waits for a person's word only because its time has passed."""
+    said = target.error or {}
+    return target.state == "needs_confirmation" and said.get("networkCode") == "too_late"
 
 
 async def lock(db: Db, scope: list[UUID], id: UUID, more: Iterable[UUID] = ()) -> Post:
@@ -275,6 +281,22 @@ async def unschedule(db: Db, post: Post) -> None:
         " WHERE post_id = $1 AND NOT removed AND state IN ('scheduled', 'claimed')",
         post.id,
     )
+
+
+async def retry(db: Db, target: Target, at: datetime) -> None:
+    """Puts a target that has not gone out back into its lane; the caller holds the locks."""
+    await db.run(
+        "UPDATE targets SET state = 'scheduled', due_at = $2, next_attempt_at = NULL,"
+        " attempts = 0, error = NULL, fence = fence + 1 WHERE id = $1",
+        target.id,
+        at,
+    )
+
+
+async def resolve(db: Db, target: Target, *, live: bool, url: str | None, by: UUID) -> None:
+    """Records what a person found out about a target; the caller holds the locks."""
+    if not await db.value("SELECT resolve_target($1, $2, $3, $4)", target.id, live, url, by):
+        raise IllegalState("Somebody else has resolved this target")
 
 
 async def discard(db: Db, post: Post) -> None:

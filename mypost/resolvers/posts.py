@@ -1,4 +1,4 @@
-"""Posts: get, create, update, delete, schedule, publish now, cancel."""
+"""Posts: get, create, update, delete, schedule, publish now, cancel; retry and resolve a target."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -6,7 +6,7 @@ from uuid import UUID
 
 from mypost import clock, ids
 from mypost.context import Context
-from mypost.errors import Fault, FaultCode, IllegalState, Invalid
+from mypost.errors import Fault, FaultCode, IllegalState, Invalid, invalid
 from mypost.models import accounts, brands
 from mypost.models import posts as rows
 from mypost.models.accounts import Account
@@ -17,7 +17,10 @@ from mypost.permissions import Permission
 from mypost.schema.posts import (
     CreatePostInput,
     PostActionInput,
+    ResolveTargetInput,
+    RetryTargetInput,
     SchedulePostInput,
+    TargetOutcome,
     UpdatePostInput,
 )
 
@@ -131,6 +134,55 @@ async def cancel_post(ctx: Context, post: Post, input: PostActionInput) -> Post:
     await rows.unschedule(ctx.db, post)
     ctx.after_commit("due")
     return await ctx.get(rows.BY_ID, post.id, "post")
+
+
+@mutation(on=POST, requires=Permission.POSTS_PUBLISH)
+async def retry_target(ctx: Context, post: Post, input: RetryTargetInput) -> Post:
+    """Sends a target now that was refused, or found too late; the others stay as they are."""
+    post = await _lock(ctx, post, input)
+    target = await _target(ctx, post, input.target_id)
+    if target.state != "failed" and not rows.too_late(target):
+        raise IllegalState(_why_not(target, "retried"))
+    if _able(await accounts.by_ids(ctx.db, ctx.scope(), [target.account_id])):
+        raise IllegalState("Its account cannot publish: connect it again first", "targetId")
+    await rows.retry(ctx.db, target, clock.now())
+    await ctx.audit("post.target_retried", post, targetId=str(target.id))
+    ctx.after_commit("due")
+    return await ctx.get(rows.BY_ID, post.id, "post")
+
+
+@mutation(on=POST, requires=Permission.POSTS_PUBLISH)
+async def resolve_target(ctx: Context, post: Post, input: ResolveTargetInput) -> Post:
+    """Settles by a person's word a target that needs confirmation; it can be retried then."""
+    post = await _lock(ctx, post, input)
+    target = await _target(ctx, post, input.target_id)
+    if target.state != "needs_confirmation":
+        raise IllegalState(_why_not(target, "resolved"))
+    live = input.outcome is TargetOutcome.PUBLISHED
+    if input.external_url is not None and not live:
+        raise invalid("externalUrl", "What was not published has no address")
+    await rows.resolve(ctx.db, target, live=live, url=input.external_url, by=ctx.viewer.id)
+    said = input.outcome.value
+    await ctx.audit("post.target_resolved", post, targetId=str(target.id), outcome=said)
+    ctx.after_commit("due")
+    return await ctx.get(rows.BY_ID, post.id, "post")
+
+
+async def _target(ctx: Context, post: Post, id: object) -> rows.Target:
+    wanted, found = ids.parse(id), await rows.targets(ctx.db, ctx.scope(), post.id)
+    for target in found:
+        if target.id == wanted:
+            return target
+    raise invalid("targetId", "There is no such target", FaultCode.NOT_FOUND)
+
+
+def _why_not(target: rows.Target, done: str) -> str:
+    status = rows.STATUS_OF_STATE.get(target.state, target.state)
+    if target.state == "needs_confirmation":
+        return "Nobody knows whether it went out: resolve it first"
+    if target.state == "unknown":
+        return "MyPost is still looking whether it went out"
+    return f"A target that is {status} cannot be {done}"
 
 
 async def _lock(ctx: Context, post: Post, input: object, more: list[UUID] | None = None) -> Post:

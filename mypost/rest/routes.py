@@ -104,4 +104,6 @@ ROUTES = (
     Route("POST", "/posts/{id}/schedule", "schedulePost", include=TARGETS),
     Route("POST", "/posts/{id}/publish", "publishPost", 202, include=TARGETS),
     Route("POST", "/posts/{id}/cancel", "cancelPost", include=TARGETS),
+    Route("POST", "/posts/{id}/targets/{targetId}/retry", "retryTarget", 202, include=TARGETS),
+    Route("POST", "/posts/{id}/targets/{targetId}/resolve", "resolveTarget", include=TARGETS),
 )  # fmt: skip

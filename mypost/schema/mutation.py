@@ -64,3 +64,5 @@ class Mutation:
     schedule_post: PostPayload = changed("schedule_post", PostPayload)
     publish_post: PostPayload = changed("publish_post", PostPayload)
     cancel_post: PostPayload = changed("cancel_post", PostPayload)
+    retry_target: PostPayload = changed("retry_target", PostPayload)
+    resolve_target: PostPayload = changed("resolve_target", PostPayload)

@@ -44,6 +44,23 @@ class TargetStatus(enum.Enum):
     CANCELLED = "cancelled"
 
 
+@strawberry.enum(description="Why a planned target will not go out as planned.")
+class TargetRisk(enum.Enum):
+    """Why a planned target will not go out as planned."""
+
+    TOKEN_ENDS = "token_ends"  # noqa: S105 - a reason, no token
+    RECONNECT = "reconnect"
+    BUDGET = "budget"
+
+
+@strawberry.enum(description="What a person found out about a target nobody could look up.")
+class TargetOutcome(enum.Enum):
+    """What a person found out about a target nobody could look up."""
+
+    PUBLISHED = "published"
+    NOT_PUBLISHED = "not_published"
+
+
 @strawberry.type(
     description="Why a target is not published, and what would mend it.", directives=[FREE]
 )
@@ -104,6 +121,7 @@ class Target(Node):
     attempts: int
     next_attempt_at: datetime | None
     error: TargetError | None = computed(target_error)
+    risk: TargetRisk | None
     account: SocialAccount = relation(accounts.OF_TARGET, "Where it goes.")
 
 
@@ -193,6 +211,26 @@ class PostActionInput:
     """The post to act on."""
 
     id: strawberry.ID
+    expected_version: int | None = None
+
+
+@strawberry.input(description="The target to send again.")
+class RetryTargetInput:
+    """The target to send again."""
+
+    id: strawberry.ID
+    target_id: strawberry.ID
+    expected_version: int | None = None
+
+
+@strawberry.input(description="What somebody saw on the network.")
+class ResolveTargetInput:
+    """What somebody saw on the network."""
+
+    id: strawberry.ID
+    target_id: strawberry.ID
+    outcome: TargetOutcome
+    external_url: str | None = ruled(rules.web_address, default=None)
     expected_version: int | None = None
 
 

@@ -14,6 +14,7 @@ Verdict = tuple[str, FaultCode] | None
 Rule = Callable[[Any], Verdict]
 
 EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f.]+(\.[^@\s\x00-\x1f.]+)+")
+WEB_ADDRESS = re.compile(r"https?://[^\s/?#]+\S*")
 MIN_PASSWORD, MAX_PASSWORD = 8, 128
 _COMMON = """
     password password1 password12 password123 passw0rd p@ssw0rd 12345678 123456789
@@ -59,6 +60,13 @@ def email(value: str) -> Verdict:
     """An address with one @ and a domain with a dot."""
     if len(value) > 254 or not EMAIL.fullmatch(value):  # noqa: PLR2004 - RFC 5321 §4.5.3.1
         return "Invalid email format", FaultCode.INVALID
+    return None
+
+
+def web_address(value: str) -> Verdict:
+    """An http or https address of at most 2,000 characters."""
+    if len(value) > 2000 or not WEB_ADDRESS.fullmatch(value):  # noqa: PLR2004 - the column's size
+        return "Must be an address such as https://example.com/post/1", FaultCode.INVALID
     return None
 
 

@@ -111,10 +111,7 @@ async def test_a_move_is_made_with_its_proof_or_not_at_all(world, came_from):
         (to, proof)
         for (start, to), proofs in RULES.items()
         if start == came_from
-        # Whoever says that a person decided must name the person.
-        for proof in (
-            proofs or {*PROOFS} - ({"person"} if start != "needs_confirmation" else set())
-        )
+        for proof in (proofs or PROOFS)
     }
     assert allowed == expected
 
@@ -212,3 +209,10 @@ async def test_other_words_are_another_generation_once_it_was_sent(world):
     assert after[sent]["dispatch_key"] != before[sent]["dispatch_key"]
     assert [after[t]["generation"] for t in (fresh, sent)] == [1, 2]
     assert after[sent]["handle"] is None
+
+
+async def test_a_decision_names_the_person(world):
+    target = await put(world, "needs_confirmation")
+    nameless = MOVE.replace("CASE WHEN $3::text = 'person' THEN id END", "NULL")
+    with pytest.raises(asyncpg.CheckViolationError):
+        await world.owner.execute(nameless, target, "failed", "person")

@@ -185,12 +185,14 @@ SET search_path = public, pg_temp AS $$
 BEGIN
   INSERT INTO transitions (workspace_id, target_id, from_state, to_state, needs_proof, proof, proof_read_at, sent_at, settled_at,
                            fence, generation, by_role, by_user)
-    SELECT n.workspace_id, n.id, o.state, n.state,
-           coalesce((SELECT r.needs_proof FROM transition_rules r WHERE r.from_state = o.state AND r.to_state = n.state), false),
-           n.proof, n.proof_read_at, n.sent_at, n.settled_at, n.fence, n.generation,
+    SELECT n.workspace_id, n.id, o.state, n.state, coalesce(r.needs_proof, false),
+           CASE WHEN r.needs_proof THEN n.proof END, CASE WHEN r.needs_proof THEN n.proof_read_at END,
+           n.sent_at, n.settled_at, n.fence, n.generation,
            coalesce(nullif(current_setting('role'), 'none'), session_user),
-           CASE WHEN o.state = 'needs_confirmation' THEN n.resolved_by END
-    FROM moved_to n JOIN moved_from o USING (id) WHERE n.state <> o.state;
+           CASE WHEN r.needs_proof AND n.proof = 'person' THEN n.resolved_by END
+    FROM moved_to n JOIN moved_from o USING (id)
+    LEFT JOIN transition_rules r ON r.from_state = o.state AND r.to_state = n.state
+    WHERE n.state <> o.state;
 
   -- Who follows an unknown, or what a network is still at, waits for it: 90 s at most, then order yields to time.
   UPDATE lanes l SET

@@ -6,7 +6,7 @@ from tortoise import fields
 
 
 class Migration(migrations.Migration):
-    dependencies = [("mypost", "0004_grants")]
+    dependencies = [("mypost", "0009_recovery")]
 
     initial = False
 
