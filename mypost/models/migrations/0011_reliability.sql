@@ -589,7 +589,9 @@ BEGIN
   PERFORM budget_told(t.account_id, budgets, true) FROM targets t WHERE t.id = target;
   UPDATE targets t SET handle = new_handle, handle_ends_at = ends, prepare_at = NULL
     FROM posts p WHERE t.id = target AND p.id = t.post_id AND t.dispatch_key = key AND coalesce(t.content, p.content) = words
-      AND t.state IN ('scheduled', 'claimed', 'sending');
+      AND t.state IN ('scheduled', 'claimed', 'sending')
+      -- A preparation that comes late does not replace the handle that is being published.
+      AND (t.handle IS NULL OR t.state = 'scheduled' OR t.handle_ends_at <= mypost_now());
   RETURN FOUND;
 END $$;
 

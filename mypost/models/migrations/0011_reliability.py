@@ -6,7 +6,7 @@ from tortoise import fields
 
 
 class Migration(migrations.Migration):
-    dependencies = [("mypost", "0009_recovery")]
+    dependencies = [("mypost", "0010_reset")]
 
     initial = False
 
