@@ -591,7 +591,7 @@ BEGIN
     FROM posts p WHERE t.id = target AND p.id = t.post_id AND t.dispatch_key = key AND coalesce(t.content, p.content) = words
       AND t.state IN ('scheduled', 'claimed', 'sending')
       -- A preparation that comes late does not replace the handle that is being published.
-      AND (t.handle IS NULL OR t.state = 'scheduled' OR t.handle_ends_at <= mypost_now());
+      AND (t.handle IS NULL OR t.state = 'scheduled' OR t.handle_ends_at <= mypost_now() + interval '30 s');
   RETURN FOUND;
 END $$;
 
