@@ -47,11 +47,14 @@ class Running:
 
 
 @asynccontextmanager
-async def serve(folder: Path, **more: str) -> AsyncIterator[Running]:
+async def serve(folder: Path, *options: str, **more: str) -> AsyncIterator[Running]:
     """Runs `mypost serve` on a free port until it says that it serves; ends it by its id."""
     command = [sys.executable, "-m", "mypost", "serve", "--port", "0", "--data-dir", str(folder)]
     process = await asyncio.create_subprocess_exec(
-        *command, stderr=asyncio.subprocess.PIPE, env=inherited({**PLENTY, **more})
+        *command,
+        *options,
+        stderr=asyncio.subprocess.PIPE,
+        env=inherited({**PLENTY, **more}),
     )
     try:
         async with asyncio.timeout(DEADLINE):
@@ -70,6 +73,7 @@ async def serve(folder: Path, **more: str) -> AsyncIterator[Running]:
 async def _port(process: asyncio.subprocess.Process) -> int:
     assert process.stderr is not None
     async for line in process.stderr:
+        assert line.startswith(b"{"), line.decode()
         said = json.loads(line)
         if said["event"] == "serving":
             return int(said["port"])

@@ -25,6 +25,7 @@ SAMPLES: dict[str, list[Any]] = {
     "Boolean": [True, False],
     "Float": [0.5, 2],
     "Odd": ["odd", 3],
+    "DateTime": ["2026-01-15T14:00:00Z", "2036-01-15T14:00:00+02:00"],
 }
 
 
