@@ -1,5 +1,7 @@
 """Documents on the product's schema; `<post>` and the like stand for ids of a stage."""
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -182,11 +184,18 @@ MUTATIONS: dict[str, Document] = {
 }  # fmt: skip
 
 
-def generated(seed: int) -> Document:
-    """A document that dice write on the product's schema, with ids of a stage."""
+def generated(count: int) -> Iterator[Document]:
+    """Documents that dice write on the product's schema, with ids of a stage.
+
+    What is left of a rate limit differs from request to request: nobody asks for it.
+    """
+    seeds = (seed for seed in itertools.count() if "rateLimit" not in _written(seed).text)
+    return map(_written, itertools.islice(seeds, count))
+
+
+def _written(seed: int) -> Document:
     writer = Writer(schema._schema, Dice(seed), left=14)
     text = writer.operation("query", "Any")
-    for number, name in enumerate(("post", "brand", "workspace", "account", "unknown")):
-        if seed % 5 == number:
-            text = text.replace('"id"', f'"<{name}>"').replace(": 7", f': "<{name}>"')
+    name = ("post", "brand", "workspace", "account", "unknown")[seed % 5]
+    text = text.replace('"id"', f'"<{name}>"').replace(": 7", f': "<{name}>"')
     return Document(text, writer.variables.values(faulty=False), several=True)

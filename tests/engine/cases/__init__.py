@@ -6,7 +6,10 @@ Left out, because the engine has no such thing: `@defer` and `@stream`, middlewa
 execution hooks, custom executor classes, custom field and type resolvers for a whole execution,
 custom `is_awaitable` and `is_async_iterable`, `execute_sync` and its `check_sync`.
 Left out, because they look at graphql-core's insides: `collect_fields`, the memory of collected
-subfields, `CollectedErrors`, `map_async_iterable`.
+subfields, `CollectedErrors`, `map_async_iterable`, how an `ExecutionResult` compares and prints.
+
+They follow graphql-core's tests/execution, closely in places: MIT License, (c) GraphQL Contributors
+(GraphQL.js), Syrus Akbary (GraphQL-core 2), Christoph Zwerschke (GraphQL-core 3).
 """
 
 import pytest
