@@ -12,10 +12,17 @@ it has caused: with one of these, data alone is compared.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from graphql import ExecutionResult, GraphQLError
+
+# A value shown in a message: how a list is made differs between the schemas that are compared.
+SHOWN = re.compile("cannot represent|but got|with value")
+LISTS = re.compile(
+    r"\[.*\]|\(.*\)|<(deque|Streams?|Plain|dict_values) instance>|<(async_)?generator \w+>"
+)
 
 
 def spelled(answer: ExecutionResult) -> dict[str, Any]:
@@ -26,7 +33,10 @@ def spelled(answer: ExecutionResult) -> dict[str, Any]:
 def spelled_error(error: GraphQLError) -> str:
     """An error as a text."""
     cause = error.original_error
-    return _text({**error.formatted, "cause": f"{type(cause).__name__}: {cause}"})
+    told = {**error.formatted, "cause": f"{type(cause).__name__}: {cause}"}
+    if SHOWN.search(error.message):
+        told |= {name: LISTS.sub("a list", str(told[name])) for name in ("message", "cause")}
+    return _text(told)
 
 
 def _text(value: Any) -> str:

@@ -64,6 +64,8 @@ def spell(value: Any) -> Any:
         raise ValueError("Odd refuses this")
     if value == "coded":
         raise GraphQLError("Odd says more", extensions={"code": "ODD"})
+    if not isinstance(value, str | int | float) and value != [1, 2]:
+        raise TypeError("Odd takes no such thing")
     if value == "nothing":
         return None
     return Undefined if value == "undefined" else {"odd": value}
