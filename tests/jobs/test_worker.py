@@ -201,7 +201,8 @@ async def test_arq_runs_a_job_by_its_name(queue, configured):
     await queue.enqueue_job("forget_sessions")
     made = arq_worker.worker(configured, burst=True, poll_delay=0.01)
     await made.async_run()
-    assert (made.jobs_complete, made.jobs_failed) == (1, 0)
+    assert made.jobs_complete >= 1  # the minute may bring another
+    assert made.jobs_failed == 0
     await made.close()
     assert await queue.keys("arq:result*") == []
 
