@@ -80,6 +80,18 @@ def migrate(*, data_dir: DataDir = None) -> None:
 
 
 @app.command
+def recover(*, data_dir: DataDir = None) -> None:
+    """Ends the quarantine after a restore: what was due is looked up, the rest goes out again."""
+    from mypost import process
+    from mypost.jobs import recover as recovering
+
+    def run() -> None:
+        print(asyncio.run(recovering.recover(process.attached(process.read(data_dir)))))
+
+    _or_say_why(run)
+
+
+@app.command
 def user(email: str, *, name: str, data_dir: DataDir = None) -> None:
     """Adds a person, for an installation whose registration is closed; reads the password.
 

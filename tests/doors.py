@@ -19,7 +19,8 @@ WORKSPACE = (
 )
 ACCOUNT = (
     "{ id brandId network name handle externalId profileImageUrl status scopes tokenExpiresAt"
-    " lastError limits { text { unit max } } createdAt updatedAt }"
+    " lastError limits { text { unit max } } hold { reason until }"
+    " budget { limit remaining resetsAt } createdAt updatedAt }"
 )
 OFFER = (
     "{ connectionId kind authorizationUrl state expiresAt"
@@ -277,6 +278,8 @@ OPERATIONS = {
 # Enum values are in capitals by GraphQL and lower-case words by REST.
 ENUM_FIELDS = {"network", "refreshTokenIn", "permissions", "outcome"}
 ENUM_ANSWERS = {"status", "phase", "network", "kind", "permissions", "risk"}
+ENUM_FIELDS = {"network", "refreshTokenIn", "outcome"}
+ENUM_ANSWERS = {"status", "phase", "network", "kind", "permissions", "risk", "reason"}
 STATUS_OF = {
     "UNAUTHORIZED": 401,
     "FORBIDDEN": 403,

@@ -17,7 +17,8 @@ from tests.doors import Answer, Door
 
 ACCOUNT = {
     "id", "brandId", "network", "name", "handle", "externalId", "profileImageUrl", "status",
-    "scopes", "tokenExpiresAt", "lastError", "limits", "createdAt", "updatedAt",
+    "scopes", "tokenExpiresAt", "lastError", "limits", "hold",
+    "budget", "createdAt", "updatedAt",
 }  # fmt: skip
 NEW_YEAR = "2031-01-01T00:00:00Z"
 GOOD = {"handle": "corner-bakery", "mode": "ok"}

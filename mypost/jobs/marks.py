@@ -10,7 +10,6 @@ from pathlib import Path
 from uuid import UUID
 
 import orjson
-import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -19,8 +18,6 @@ from mypost.models.installation import Installation, Mark
 FILE = "dispatch.mark"
 KEY = "mypost:mark:{}"
 PATIENCE = 1.0
-
-log = structlog.get_logger()
 
 
 class Marks:
@@ -45,7 +42,7 @@ class Marks:
         mark = await installation.mark()
         if mark is None or mark == self._kept:
             return
-        spelled = orjson.dumps({"place": mark.place, "pos": mark.pos, "target": str(mark.target)})
+        spelled = orjson.dumps([mark.place, str(mark.epoch), mark.pos, str(mark.target)])
         if self._file is not None:
             # A folder that cannot be written leaves the other memory.
             with contextlib.suppress(OSError):
@@ -75,8 +72,7 @@ class Marks:
 def _read(spelled: bytes | None) -> Mark | None:
     """Reads a mark; one that cannot be read is none."""
     try:
-        given = orjson.loads(spelled or b"")
-        return Mark(given["place"], given["pos"], UUID(given["target"]))
-    except (ValueError, KeyError, TypeError):
-        log.warning("mark_unreadable") if spelled else None
+        place, epoch, pos, target = orjson.loads(spelled or b"[]")
+        return Mark(place, UUID(epoch), pos, UUID(target))
+    except (ValueError, TypeError, AttributeError):
         return None

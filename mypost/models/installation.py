@@ -5,9 +5,10 @@ from uuid import UUID
 
 
 class Mark(NamedTuple):
-    """The last transition that somebody has seen, in one database."""
+    """The last transition that somebody has seen: in which database, since which recovery."""
 
     place: str
+    epoch: UUID
     pos: int
     target: UUID
 
@@ -33,7 +34,8 @@ class Installation:
 
     async def remember(self, mark: Mark) -> str | None:
         """Quarantines a database that has forgotten a mark; answers why nothing is sent."""
-        return await self._value("SELECT dispatch_remember($1, $2)", mark.pos, mark.target)
+        seen = (mark.epoch, mark.pos, mark.target)
+        return await self._value("SELECT dispatch_remember($1, $2, $3)", *seen)
 
     async def recover(self) -> int | None:
         """Puts what may have gone out to a lookup and ends the quarantine.

@@ -1,17 +1,17 @@
 """Social accounts as the contract shows them."""
 
 import enum
-from datetime import datetime
+from datetime import MAXYEAR, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import strawberry
 
-from mypost import ids
-from mypost.models import brands
+from mypost import clock, ids
+from mypost.models import brands, queues
 from mypost.networks import discover
 from mypost.networks.text import MEDIA
 from mypost.schema.brands import Brand
-from mypost.schema.common import Info, MutationPayload, Node, computed, relation, sizes
+from mypost.schema.common import Info, MutationPayload, Node, computed, derived, relation, sizes
 
 if TYPE_CHECKING:
 
@@ -57,6 +57,54 @@ def limits(root: strawberry.Parent[Any], info: Info) -> AccountLimits:
     return AccountLimits(text=[TextLimit(unit=m.unit, max=m.limit) for m in measured])
 
 
+@strawberry.enum(description="Why an account's posts wait although they are due.")
+class HoldReason(enum.Enum):
+    """Why an account's posts wait although they are due."""
+
+    RATE_LIMITED = "rate_limited"
+    NETWORK_UNREACHABLE = "network_unreachable"
+    NETWORK_REFUSED = "network_refused"
+    NEEDS_REAUTH = "needs_reauth"
+    UNKNOWN = "unknown"
+    BREAKER = "breaker"
+    BUDGET = "budget"
+
+
+@strawberry.type(description="What an account's posts wait for.")
+class AccountHold:
+    """What an account's posts wait for; without an end, for somebody."""
+
+    reason: HoldReason
+    until: datetime | None
+
+
+@strawberry.type(description="What a network says is left of an account's quota.")
+class AccountBudget:
+    """What a network says is left of an account's quota."""
+
+    limit: int
+    remaining: int
+    resets_at: datetime
+
+
+def hold(queue: Any) -> AccountHold | None:
+    """What its posts wait for, when they do."""
+    if queue is None or queue.hold_until is None:
+        return None
+    until = queue.hold_until
+    endless = until.year == MAXYEAR
+    return AccountHold(reason=queue.hold_reason, until=None if endless else until)
+
+
+def budget(queue: Any) -> AccountBudget | None:
+    """What its network says is left; null when it has not said."""
+    if queue is None or queue.budget_limit is None:
+        return None
+    resets = queue.budget_resets_at
+    left = queue.budget_limit if resets <= clock.now() else queue.budget_left
+    return AccountBudget(limit=queue.budget_limit, remaining=left, resets_at=resets)
+
+
 @strawberry.type(description="One connected profile or page on a network.")
 class SocialAccount(Node):
     """One connected profile or page on a network."""
@@ -74,6 +122,8 @@ class SocialAccount(Node):
     token_expires_at: datetime | None
     last_error: str | None
     limits: AccountLimits = computed(limits)
+    hold: AccountHold | None = derived(queues.OF_ACCOUNT, hold)
+    budget: AccountBudget | None = derived(queues.OF_ACCOUNT, budget)
     created_at: datetime
     updated_at: datetime
     brand: Brand = relation(brands.OWNER, "Whose voice it is.")

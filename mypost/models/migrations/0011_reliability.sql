@@ -76,6 +76,8 @@ CREATE TABLE installation (
   timeline int,
   database oid,
   started_at timestamptz,
+  epoch uuid NOT NULL DEFAULT gen_random_uuid(),
+  past uuid[] NOT NULL DEFAULT '{}',
   quarantined_at timestamptz,
   quarantine_reason text,
   CHECK ((quarantined_at IS NULL) = (quarantine_reason IS NULL))
@@ -281,16 +283,18 @@ BEGIN
 END $$;
 
 -- The last thing we know to have happened, to be remembered outside; and whether it is still here.
-CREATE FUNCTION dispatch_mark(OUT place text, OUT pos bigint, OUT target uuid) LANGUAGE sql STABLE SECURITY DEFINER
+CREATE FUNCTION dispatch_mark(OUT place text, OUT epoch uuid, OUT pos bigint, OUT target uuid) LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = public, pg_temp AS $$
-  SELECT i.system || '.' || i.database, t.pos, t.target_id
+  SELECT i.system || '.' || i.database, i.epoch, t.pos, t.target_id
   FROM installation i LEFT JOIN LATERAL (SELECT pos, target_id FROM transitions ORDER BY pos DESC LIMIT 1) t ON true
   WHERE i.system IS NOT NULL
 $$;
-CREATE FUNCTION dispatch_remember(seen_pos bigint, seen_target uuid) RETURNS text LANGUAGE plpgsql SECURITY DEFINER
+-- What was seen before a quarantine that somebody has ended is over and done with.
+CREATE FUNCTION dispatch_remember(seen_epoch uuid, seen_pos bigint, seen_target uuid) RETURNS text LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = public, pg_temp AS $$
 BEGIN
-  IF NOT EXISTS (SELECT 1 FROM transitions WHERE pos = seen_pos AND target_id = seen_target) THEN
+  IF NOT EXISTS (SELECT 1 FROM installation WHERE seen_epoch = ANY (past))
+     AND NOT EXISTS (SELECT 1 FROM transitions t JOIN installation i ON i.epoch = seen_epoch WHERE t.pos = seen_pos AND t.target_id = seen_target) THEN
     UPDATE installation SET quarantined_at = mypost_now(), quarantine_reason = 'this database has forgotten what was done in it'
       WHERE quarantined_at IS NULL;
   END IF;
@@ -315,6 +319,7 @@ BEGIN
     WHERE id = ANY (ids) AND state = 'scheduled' AND due_at <= mypost_now();
   GET DIAGNOSTICS moved = ROW_COUNT;
   UPDATE installation SET quarantined_at = NULL, quarantine_reason = NULL, started_at = pg_postmaster_start_time(),
+    past = past || epoch, epoch = gen_random_uuid(),
     system = (SELECT system_identifier::text FROM pg_control_system()),
     timeline = (SELECT timeline_id FROM pg_control_checkpoint()),
     database = (SELECT oid FROM pg_database WHERE datname = current_database());
@@ -680,13 +685,13 @@ SET search_path = public, pg_temp AS $$
 $$;
 
 GRANT SELECT ON gates TO mypost_app;
-REVOKE EXECUTE ON FUNCTION forecast(uuid), dispatcher_key(uuid), dispatch_arrive(), dispatch_mark(), dispatch_remember(bigint, uuid),
+REVOKE EXECUTE ON FUNCTION forecast(uuid), dispatcher_key(uuid), dispatch_arrive(), dispatch_mark(), dispatch_remember(uuid, bigint, uuid),
   dispatch_recover(), breaker_pause(int), breaker_count(uuid, boolean), budget_told(uuid, jsonb, boolean), dispatch_looks(int),
   dispatch_absent(uuid, bigint, float8, float8), dispatch_look_again(uuid, bigint, float8), dispatch_ahead(int), dispatch_reconnect(uuid, bigint, text),
   dispatch_prepared(uuid, uuid, text, text, timestamptz, jsonb), dispatch_ahead_done(uuid, float8),
   dispatch_store_grant(uuid, int, bytea, timestamptz, timestamptz), dispatch_expire(), resolve_target(uuid, boolean, text, uuid),
   dispatch_grant(uuid), publishing_gauges(), account_granted(), post_rewritten() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION dispatcher_key(uuid), dispatch_arrive(), dispatch_mark(), dispatch_remember(bigint, uuid), dispatch_recover(),
+GRANT EXECUTE ON FUNCTION dispatcher_key(uuid), dispatch_arrive(), dispatch_mark(), dispatch_remember(uuid, bigint, uuid), dispatch_recover(),
   dispatch_looks(int), dispatch_absent(uuid, bigint, float8, float8), dispatch_look_again(uuid, bigint, float8), dispatch_ahead(int), dispatch_reconnect(uuid, bigint, text),
   dispatch_prepared(uuid, uuid, text, text, timestamptz, jsonb), dispatch_ahead_done(uuid, float8),
   dispatch_store_grant(uuid, int, bytea, timestamptz, timestamptz), dispatch_expire(), dispatch_grant(uuid) TO mypost_dispatch;
