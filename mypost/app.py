@@ -1,9 +1,11 @@
 """The ASGI application: what a process holds, the middleware in order, the doors."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
+import asyncpg
 import orjson
 from graphql import GraphQLError
 from redis.asyncio import Redis
@@ -43,6 +45,7 @@ from mypost.viewer import Viewer
 from mypost.windows import Rates, of_user
 
 DESCRIPTION = orjson.dumps(document())
+GAUGES_S = 2.0
 
 
 class Held:
@@ -254,7 +257,7 @@ def build(
         WebSocketRoute("/graphql", sockets.serve),
         Route("/healthz", healthy),
         Route("/readyz", readiness(held)),
-        Route("/metrics", measured(metrics)),
+        Route("/metrics", measured(held, metrics)),
         Route("/.well-known/jwks.json", lambda _: JSONResponse(held.services.sessions.jwks())),
         Route("/openapi.json", described),
         *door.routes(core, documents, charged(make)),
@@ -295,11 +298,16 @@ async def described(_: Request) -> Response:
     return Response(DESCRIPTION, media_type="application/json")
 
 
-def measured(metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:
-    """Answers what this process has counted."""
+def measured(held: Held, metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:
+    """Answers what this process has counted, and how publishing is doing."""
 
     async def tell(_: Request) -> Response:
-        return Response(metrics.text(), media_type="text/plain; version=0.0.4")
+        # Without PostgreSQL its own counts are still worth telling.
+        rows: list[Any] = []
+        with suppress(TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            async with asyncio.timeout(GAUGES_S):
+                rows = await held.services.pool.fetch("SELECT * FROM publishing_gauges()")
+        return Response(metrics.text(rows), media_type="text/plain; version=0.0.4")
 
     return tell
 

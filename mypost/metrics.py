@@ -1,6 +1,6 @@
 """What `/metrics` tells, in Prometheus' text format; every process counts for itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -77,6 +77,34 @@ class Limits(Collector):
         )
 
 
+GAUGES = {
+    "targets": ("state", "Targets between their claim and their end."),
+    "oldest_overdue_seconds": (None, "How late the oldest target is that nothing holds."),
+    "oldest_unknown_seconds": (None, "How long nobody has known of the oldest unknown target."),
+    "held_lanes": ("reason", "Accounts with due posts that wait, by reason."),
+    "breaker_open": ("network", "Networks that are left alone."),
+    "quarantined": (None, "Whether nothing is sent until somebody recovers a restored database."),
+}
+
+
+class Publishing(Collector):
+    """How publishing is doing in the whole installation: every process tells the same."""
+
+    def __init__(self, rows: Iterable[tuple[str, str, float]]) -> None:
+        self.rows = list(rows)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yields a gauge for each name that the database told."""
+        for name, (label, meaning) in GAUGES.items():
+            gauge = GaugeMetricFamily(
+                f"mypost_publishing_{name}", meaning, labels=[label] if label else []
+            )
+            for found, word, value in self.rows:
+                if found == name:
+                    gauge.add_metric([word] if label else [], value)
+            yield gauge
+
+
 class Metrics:
     """The metrics of one process."""
 
@@ -99,6 +127,8 @@ class Metrics:
             self._observers[door, status] = observer
         observer.observe(seconds)
 
-    def text(self) -> bytes:
-        """Answers everything in the text format."""
-        return generate_latest(self.registry)
+    def text(self, publishing: Iterable[tuple[str, str, float]] = ()) -> bytes:
+        """Answers everything in the text format, with what the database tells of publishing."""
+        told = CollectorRegistry()
+        told.register(Publishing(publishing))
+        return generate_latest(self.registry) + generate_latest(told)

@@ -277,8 +277,6 @@ OPERATIONS = {
 
 # Enum values are in capitals by GraphQL and lower-case words by REST.
 ENUM_FIELDS = {"network", "refreshTokenIn", "permissions", "outcome"}
-ENUM_ANSWERS = {"status", "phase", "network", "kind", "permissions", "risk"}
-ENUM_FIELDS = {"network", "refreshTokenIn", "outcome"}
 ENUM_ANSWERS = {"status", "phase", "network", "kind", "permissions", "risk", "reason"}
 STATUS_OF = {
     "UNAUTHORIZED": 401,

@@ -1,12 +1,14 @@
 """What a process says of itself, and to whom."""
 
 import asyncio
+from datetime import timedelta
 
 from redis.asyncio import Redis
 
 from mypost.nudges import Nudges
-from tests.client import Api
+from tests.client import Api, Person
 from tests.conftest import House
+from tests.test_posts import at, published
 
 
 async def test_a_process_says_that_it_lives_and_is_ready(api: Api) -> None:
@@ -63,3 +65,27 @@ async def test_a_process_tells_what_it_has_counted(api: Api) -> None:
     assert 'mypost_request_seconds_count{door="rest",status="404"}' in told
     assert 'mypost_engine_operations_total{by="plan"}' in told
     assert "mypost_engine_documents " in told
+
+
+async def test_metrics_tell_how_publishing_is_doing(moved: House, api: Api, ann: Person) -> None:
+    async def told() -> dict[str, float]:
+        lines = (await api.http.get("/metrics")).text.splitlines()
+        pairs = [line.rsplit(" ", 1) for line in lines if line.startswith("mypost_publishing_")]
+        return {name.removeprefix("mypost_publishing_"): float(value) for name, value in pairs}
+
+    waiting = 'targets{state="needs_confirmation"}'
+    before = await told()
+    account = await ann.account("blind_lost")
+    await published(moved, ann, account)
+    late = await ann.post(await ann.account("rate_limited"))
+    await ann.rest("POST", f"/posts/{late['id']}/publish")
+    await moved.work()
+    await ann.post(await ann.account(), scheduledAt=at(seconds=1))
+    await moved.shift(timedelta(seconds=62))
+    after = await told()
+
+    assert after[waiting] == before.get(waiting, 0) + 1
+    assert after["oldest_overdue_seconds"] >= 60
+    assert (after["quarantined"], after["oldest_unknown_seconds"]) == (0, 0)
+    assert after['breaker_open{network="sandbox"}'] in (0, 1)
+    await moved.work()
