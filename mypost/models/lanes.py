@@ -1,6 +1,6 @@
 """The dispatcher's doors into the database: claim, begin, outcome, sweep, look at, prepare.
 
-The protocol itself is SQL (migrations/0003_publishing.sql and 0011_reliability.sql): each call is
+The protocol itself is SQL (migrations/0003_publishing.sql and 0009_reliability.sql): each call is
 one transaction, and all times are the database's.
 """
 

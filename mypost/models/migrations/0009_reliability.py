@@ -6,7 +6,7 @@ from tortoise import fields
 
 
 class Migration(migrations.Migration):
-    dependencies = [("mypost", "0010_reset")]
+    dependencies = [("mypost", "0008_throttle")]
 
     initial = False
 
