@@ -1,12 +1,9 @@
 """The ASGI application: what a process holds, the middleware in order, the doors."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-import asyncpg
-import orjson
 from graphql import GraphQLError
 from redis.asyncio import Redis
 from starlette.applications import Starlette
@@ -14,10 +11,10 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Mount, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from mypost import clock, networks, pages
+from mypost import clock, networks, pages, probes
 from mypost.context import Caller, Context, Services
 from mypost.crypto import Keys
 from mypost.engine.documents import Documents
@@ -35,7 +32,6 @@ from mypost.nudges import Nudges
 from mypost.resolvers.auth import REFRESH_COOKIE
 from mypost.rest import door
 from mypost.rest.cookies import set_cookies
-from mypost.rest.openapi import document
 from mypost.schema.build import schema
 from mypost.settings import BadSettings, Settings
 from mypost.spelling import spell
@@ -43,9 +39,6 @@ from mypost.throttle import Throttle
 from mypost.tokens import Passwords, Sessions
 from mypost.viewer import Viewer
 from mypost.windows import Rates, of_user
-
-DESCRIPTION = orjson.dumps(document())
-GAUGES_S = 2.0
 
 
 class Held:
@@ -255,11 +248,7 @@ def build(
         *pages.routes(servers),
         pages.graphql(endpoint.answer),
         WebSocketRoute("/graphql", sockets.serve),
-        Route("/healthz", healthy),
-        Route("/readyz", readiness(held)),
-        Route("/metrics", measured(held, metrics)),
-        Route("/.well-known/jwks.json", lambda _: JSONResponse(held.services.sessions.jwks())),
-        Route("/openapi.json", described),
+        *probes.routes(lambda: held.services, metrics),
         *door.routes(core, documents, charged(make)),
         *(Mount(f"/networks/{key}", app=server) for key, server in servers.items()),
     ]
@@ -286,46 +275,6 @@ def _cors(settings: Settings) -> Middleware:
         expose_headers=["etag", "location", "x-request-id", "retry-after", *TOLD],
         allow_credentials=True,
     )
-
-
-async def healthy(_: Request) -> Response:
-    """Answers that this process lives."""
-    return JSONResponse({"status": "ok"})
-
-
-async def described(_: Request) -> Response:
-    """Answers the OpenAPI description of the REST door."""
-    return Response(DESCRIPTION, media_type="application/json")
-
-
-def measured(held: Held, metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:
-    """Answers what this process has counted, and how publishing is doing."""
-
-    async def tell(_: Request) -> Response:
-        # Without PostgreSQL its own counts are still worth telling.
-        rows: list[Any] = []
-        with suppress(TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            async with asyncio.timeout(GAUGES_S):
-                rows = await held.services.pool.fetch("SELECT * FROM publishing_gauges()")
-        return Response(metrics.text(rows), media_type="text/plain; version=0.0.4")
-
-    return tell
-
-
-def readiness(held: Held) -> Callable[[Request], Awaitable[Response]]:
-    """Answers whether this process can work, through the same pool as the work."""
-
-    async def ready(_: Request) -> Response:
-        try:
-            await held.services.pool.fetchval("SELECT 1", timeout=2)
-        except Exception:  # noqa: BLE001 - whatever the cause, we are not ready
-            return JSONResponse({"status": "down", "postgres": "down"}, 503)
-        redis = await held.services.nudges.reachable()
-        return JSONResponse(
-            {"status": "ok" if redis else "degraded", "redis": "ok" if redis else "down"}
-        )
-
-    return ready
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ LAYERS = [
     ("__main__", "demo"),
     ("process", "people"),
     ("app", "jobs"),
-    ("pages",),
+    ("pages", "probes"),
     ("rest",),
     ("schema.build", "schema.query", "schema.mutation", "schema.subscription"),
     ("resolvers",),
