@@ -16,7 +16,7 @@ WEB = Path(__file__).parent / "web"
 TYPES = {".js": "text/javascript", ".css": "text/css"}
 POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
-    " font-src 'self' data:; connect-src 'self' ws: wss:; frame-ancestors 'none'"
+    " font-src 'self' data:; connect-src 'self'; frame-ancestors 'none'"
 )
 HEADERS = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"}
 A_DAY = "public, max-age=86400"
