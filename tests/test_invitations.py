@@ -134,6 +134,34 @@ async def test_somebody_with_an_account_shows_that_it_is_his(
     assert (await members(ann))[bob.id] == "Editor"
 
 
+async def test_guessing_by_an_invitation_is_slow(
+    api: Api, house: House, ann: Person, post: Post
+) -> None:
+    bob = await api.person("Bob")
+    await invite(ann, bob.email)
+    token, throttle = await post.token(bob.email), house.services.throttle
+
+    for _ in range(throttle.per_email):
+        assert (await accept(api, token, password="wrong")).status_code == 401
+    before = await house.digest()
+    refused = await accept(api, token, password=PASSWORD)
+    assert refused.status_code == 429
+    assert int(refused.headers["retry-after"]) > 1
+    assert await house.digest() == before
+
+
+async def test_a_newcomer_hears_of_everything_that_is_missing(
+    api: Api, house: House, ann: Person, post: Post
+) -> None:
+    await invite(ann, "new@example.com")
+    token, before = await post.token("new@example.com"), await house.digest()
+
+    answer = await accept(api, token)
+    assert answer.status_code == 400
+    assert {d["path"] for d in answer.json()["error"]["details"]} == {"name", "password"}
+    assert await house.digest() == before
+
+
 async def test_his_password_will_do_as_well(api: Api, ann: Person, post: Post) -> None:
     bob = await api.person("Bob")
     await invite(ann, bob.email)
@@ -220,6 +248,20 @@ async def test_a_lost_password_is_set_anew(
     assert (await api.rest("POST", "/auth/login", login)).status_code == 200
     again = await door.call(None, "reset", token=token, password=NEW)
     assert (again.code, again.paths) == ("VALIDATION_ERROR", {"token"})
+
+
+async def test_a_changed_password_voids_the_letter(
+    api: Api, ann: Person, post: Post, door: Door
+) -> None:
+    await door.call(None, "forgot", email=ann.email)
+    token = await post.token(ann.email)
+    changed = await ann.rest("POST", "/auth/password", {"current": PASSWORD, "new": NEW})
+    assert changed.status_code == 204
+
+    late = await door.call(None, "reset", token=token, password=PASSWORD)
+    assert (late.code, late.paths) == ("VALIDATION_ERROR", {"token"})
+    login = {"email": ann.email, "password": NEW}
+    assert (await api.rest("POST", "/auth/login", login)).status_code == 200
 
 
 async def test_an_unknown_address_is_answered_alike(api: Api, ann: Person, post: Post) -> None:

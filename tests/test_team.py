@@ -104,6 +104,19 @@ async def test_a_name_is_taken_once(house: House, ann: Person, door: Door) -> No
     assert await house.digest() == before
 
 
+async def test_two_roles_renamed_alike_at_once_are_told_apart(ann: Person) -> None:
+    path = f"/workspaces/{ann.workspace}/roles"
+    made = [
+        (await ann.rest("POST", path, {"name": name, "permissions": []})).json()["id"]
+        for name in ("One", "Two")
+    ]
+    answers = await asyncio.gather(
+        *(ann.rest("PATCH", f"/roles/{id}", {"name": "Same"}) for id in made)
+    )
+
+    assert sorted(answer.status_code for answer in answers) == [200, 400]
+
+
 async def test_nobody_grants_what_he_lacks(api: Api, house: House, ann: Person, door: Door) -> None:
     bob = await custom(api, ann, "roles.manage", "users.manage", "posts.create")
     eve = await api.colleague(ann, "Editor")

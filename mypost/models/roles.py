@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+import asyncpg
+
 from mypost.models.base import Db
 from mypost.models.paging import Listing
 from mypost.models.relations import Relation
@@ -34,16 +36,13 @@ async def taken(db: Db, id: UUID) -> tuple[int, int]:
 
 
 async def update(db: Db, role: Role, name: str, permissions: list[str]) -> bool:
-    """Changes a role; False when its name is taken in the workspace."""
-    taken = await db.value(
-        "SELECT 1 FROM roles WHERE workspace_id = $1 AND name = $2 AND id <> $3",
-        role.workspace_id, name, role.id,
-    )  # fmt: skip
-    if taken:
+    """Changes a role; False when its name is taken in the workspace: the transaction then ends."""
+    try:
+        await db.run(
+            "UPDATE roles SET name = $2, permissions = $3, version = version + 1,"
+            " updated_at = mypost_now() WHERE id = $1",
+            role.id, name, permissions,
+        )  # fmt: skip
+    except asyncpg.UniqueViolationError:
         return False
-    await db.run(
-        "UPDATE roles SET name = $2, permissions = $3, version = version + 1,"
-        " updated_at = mypost_now() WHERE id = $1",
-        role.id, name, permissions,
-    )  # fmt: skip
     return True

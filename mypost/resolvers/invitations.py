@@ -8,7 +8,15 @@ from uuid import UUID
 from mypost import clock, ids
 from mypost.context import Context
 from mypost.crypto import digest
-from mypost.errors import FaultCode, Forbidden, IllegalState, Unauthorized, invalid
+from mypost.errors import (
+    Fault,
+    FaultCode,
+    Forbidden,
+    IllegalState,
+    Invalid,
+    Unauthorized,
+    invalid,
+)
 from mypost.models import invitations as rows
 from mypost.models import workspaces
 from mypost.models.invitations import Invitation
@@ -107,13 +115,13 @@ async def joined(inside: Context, session_id: UUID) -> Any:
 
 
 async def _newcomer(ctx: Context, input: AcceptInvitationInput) -> str:
-    if not input.name:
-        raise invalid("name", "Required", FaultCode.REQUIRED)
-    if not input.password:
-        raise invalid("password", "Required", FaultCode.REQUIRED)
-    if fault := rules.password(input.password):
-        raise invalid("password", *fault)
-    return await ctx.services.passwords.hash(input.password)
+    given = {"name": input.name, "password": input.password}
+    faults = [Fault((n,), "Required", FaultCode.REQUIRED) for n, v in given.items() if not v]
+    if input.password and (wrong := rules.password(input.password)):
+        faults.append(Fault(("password",), *wrong))
+    if faults:
+        raise Invalid(faults)
+    return await ctx.services.passwords.hash(str(input.password))
 
 
 async def _same_person(ctx: Context, found: Any, input: AcceptInvitationInput) -> None:
@@ -122,10 +130,12 @@ async def _same_person(ctx: Context, found: Any, input: AcceptInvitationInput) -
         in_person(ctx)
         if ctx.viewer.id != found.user_id:
             raise Forbidden(message="This invitation is for another address: sign out first")
-    elif found.user_id and not (
-        input.password and await ctx.services.passwords.verify(found.password_hash, input.password)
-    ):
-        raise Unauthorized("This address has an account: send its password, or sign in first")
+    elif found.user_id:
+        throttle = ctx.services.throttle
+        attempt = await throttle.begin(ctx.db, found.email, ctx.caller.ip)
+        if not await ctx.services.passwords.verify(found.password_hash, input.password or ""):
+            raise Unauthorized("This address has an account: send its password, or sign in first")
+        await throttle.succeeded(ctx.db, attempt)
 
 
 async def _sign_up(
