@@ -85,8 +85,9 @@ INSERT INTO targets (id, workspace_id, post_id, account_id, position, state, due
          created, created
   FROM planned, LATERAL generate_series(0, 1 + rank % 2) k ORDER BY i;
 ANALYZE;
-INSERT INTO lanes (account_id, workspace_id, next_due_at)
-  SELECT a.id, a.workspace_id, (SELECT min(due_at) FROM targets t WHERE t.account_id = a.id AND t.state = 'scheduled')
+INSERT INTO lanes (account_id, workspace_id, next_due_at, network)
+  SELECT a.id, a.workspace_id, (SELECT min(due_at) FROM targets t WHERE t.account_id = a.id AND t.state = 'scheduled'),
+    a.network
   FROM accounts a;
 
 -- What the triggers and foreign keys would have seen.
