@@ -224,7 +224,7 @@ def build(
     """Assembles the application for settings whose database and Redis addresses are filled in."""
     held = Held()
     core = schema._schema  # noqa: SLF001 - Strawberry has no accessor
-    documents = Documents(core, compiles=settings.engine == "compiled")
+    documents = Documents(core, compiles=settings.engine == "compiled", pushes=settings.pushdown)
     rates = Rates(settings.rate_user, settings.rate_workspace, settings.rate_global)
     limiter = Limiter(str(settings.redis_url), rates)
     metrics = Metrics(documents, limiter)

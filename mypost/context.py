@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from uuid import UUID
@@ -16,7 +16,7 @@ from mypost.errors import Forbidden, NotFound, Unauthorized
 from mypost.feed import Feed
 from mypost.limits import Limiter
 from mypost.meter import Meter
-from mypost.models.base import Db
+from mypost.models.base import Db, Unspelled
 from mypost.models.database import transaction
 from mypost.models.paging import Listing, Page, Slice, page
 from mypost.models.relations import Reader, Relation
@@ -118,10 +118,12 @@ class Context:
         """Loads what a relation leads to from a key, batched with its siblings."""
         return self.reader.load(relation, key)
 
-    async def follow(self, relation: Relation[M], parents: Sequence[Any]) -> list[Any]:
+    async def follow(
+        self, relation: Relation[M], parents: Sequence[Any], json: str | None = None
+    ) -> list[Any]:
         """Reads what a relation leads to from each of these rows, at once."""
         name = relation.parent_key
-        return await self.reader.many(relation, [getattr(parent, name) for parent in parents])
+        return await self.reader.many(relation, [getattr(parent, name) for parent in parents], json)
 
     async def find(self, relation: Relation[M], id: UUID, *, lock: bool = False) -> M | None:
         """Reads one row the viewer may see, or None; `lock` holds it until commit."""
@@ -188,18 +190,15 @@ class Context:
         slice_: Slice,
         parent: UUID | None = None,
         filters: Mapping[str, Any] | None = None,
+        json: str | None = None,
     ) -> Page[M]:
-        """Reads one page of a listing in the viewer's scope."""
-        return await page(
-            self.db,
-            self.keys,
-            listing,
-            self.scope(),
-            slice_,
-            parent=parent,
-            viewer=self.viewer.id,
-            filters=filters,
-        )
+        """Reads one page of a listing in the viewer's scope; with `json` its items as that."""
+        asked = self.db, self.keys, listing, self.scope(), slice_
+        bound = {"parent": parent, "viewer": self.viewer.id, "filters": filters}
+        if json is not None and self.db.connection is None:
+            with suppress(Unspelled):
+                return await page(*asked, **bound, json=json)  # type: ignore[arg-type]
+        return await page(*asked, **bound)  # type: ignore[arg-type]
 
     async def enter(self, workspace_id: UUID) -> None:
         """Adds a workspace made in this transaction to its scope."""

@@ -5,6 +5,7 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any
 
+import orjson
 import structlog
 
 _LISTED = """
@@ -24,6 +25,10 @@ def _listed(
     return said
 
 
+def _written(said: MutableMapping[str, Any], **_: Any) -> str:
+    return orjson.dumps(said, default=repr).decode()
+
+
 def configure(level: str = "info", *, stream: Any = None) -> None:
     """Sends every log line to standard error as JSON."""
     structlog.configure(
@@ -32,7 +37,7 @@ def configure(level: str = "info", *, stream: Any = None) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _listed,
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(_written),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]

@@ -41,6 +41,7 @@ class Settings:
     trusted_only: bool  # any other document is refused
     crash_at: tuple[str, int] | None  # a named point of the worker, and which time
     engine: str  # compiled; or interpreted, which leaves GraphQL documents to graphql-core
+    pushdown: bool  # whether plans have PostgreSQL write the JSON of rows
     environment: Mapping[str, str] = field(repr=False)
 
 
@@ -84,6 +85,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         trusted_documents=Path(trusted).absolute() if trusted else None,
         trusted_only=_trusted_only(env),
         crash_at=_crash_at(env),
+        pushdown=_word(env, "MYPOST_ENGINE_PUSHDOWN", ("on", "off")) == "on",
         engine=_word(env, "MYPOST_ENGINE", ("compiled", "interpreted")),
         environment={k: v for k, v in env.items() if k.startswith("MYPOST_")},
     )

@@ -21,7 +21,7 @@ from mypost.settings import inherited
 from tests.client import PASSWORD, Api
 from tests.conftest import PLENTY, House
 
-DEADLINE = 30
+DEADLINE = 60
 
 
 @dataclass

@@ -8,14 +8,12 @@ from graphql import (
     ExecutionResult,
     FragmentDefinitionNode,
     FragmentSpreadNode,
-    GraphQLError,
     GraphQLIncludeDirective,
     GraphQLSchema,
     GraphQLSkipDirective,
     OperationDefinitionNode,
     VariableNode,
     Visitor,
-    get_variable_values,
     visit,
 )
 from graphql.execution.values import VariableValues
@@ -25,11 +23,11 @@ from mypost.engine.plan import Plan
 from mypost.engine.planner import Unsupported, plan
 from mypost.engine.run import Run
 from mypost.engine.source import compile_plan
+from mypost.engine.variables import Variables
 
 __all__ = ["Compiled", "Unsupported", "compile_operation"]
 
 MAX_PLANS = 16
-MAX_VARIABLE_ERRORS = 50
 
 
 class _Conditions(Visitor):
@@ -67,19 +65,6 @@ def conditions_of(document: DocumentNode, operation: OperationDefinitionNode) ->
     return tuple(sorted(found.names))
 
 
-def coerce(
-    schema: GraphQLSchema, operation: OperationDefinitionNode, variables: dict[str, Any] | None
-) -> VariableValues | list[GraphQLError]:
-    """Answers the coerced variables of an operation, or what is wrong with them."""
-    return get_variable_values(
-        schema,
-        operation.variable_definitions or (),
-        variables or {},
-        MAX_VARIABLE_ERRORS,
-        hide_suggestions=True,
-    )
-
-
 @dataclass(slots=True)
 class Compiled:
     """One operation and its plans; raises Unsupported for what it does not compile."""
@@ -88,12 +73,15 @@ class Compiled:
     document: DocumentNode
     operation: OperationDefinitionNode
     by_value: bool = False
+    pushes: bool = True
     conditions: tuple[str, ...] = field(init=False)
+    variables: Variables = field(init=False)
     plans: dict[tuple[Any, ...], Plan] = field(default_factory=dict)
     fields: int = 0  # of all plans together: they weigh
 
     def __post_init__(self) -> None:
         self.conditions = conditions_of(self.document, self.operation)
+        self.variables = Variables(self.schema, self.operation)
 
     def known(self, variables: VariableValues) -> Plan | None:
         """Answers the plan for these variables, if there is one."""
@@ -108,8 +96,9 @@ class Compiled:
             raise Unsupported("a condition without a value")
         try:
             made = plan(
-                self.schema, self.document, self.operation, variables, by_value=self.by_value
-            )
+                self.schema, self.document, self.operation, variables,
+                by_value=self.by_value, pushes=self.pushes,
+            )  # fmt: skip
         except RecursionError:
             raise Unsupported("selections nested too deeply") from None
         compile_plan(made)
@@ -124,7 +113,7 @@ class Compiled:
         self, variables: dict[str, Any] | None, context: Any, root: Any = None
     ) -> ExecutionResult:
         """Executes the operation; a request error has `data` None and no path."""
-        values = coerce(self.schema, self.operation, variables)
+        values = self.variables.coerce(variables)
         if isinstance(values, list):
             return ExecutionResult(None, values)
         known = self.known(values) or self.compile(values)
@@ -137,6 +126,7 @@ def compile_operation(
     operation_name: str | None = None,
     *,
     by_value: bool = False,
+    pushes: bool = True,
 ) -> Compiled:
     """Compiles one operation of a valid document. Raises Unsupported."""
     operations = [
@@ -147,7 +137,7 @@ def compile_operation(
     ]
     if len(operations) != 1:
         raise Unsupported("one operation has to be chosen")
-    compiled = Compiled(schema, document, operations[0], by_value)
+    compiled = Compiled(schema, document, operations[0], by_value, pushes)
     if not compiled.conditions:
         # Arguments that vary are read at each call: the plan is the same whatever they are.
         compiled.compile(VariableValues({}, {}))

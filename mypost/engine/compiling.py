@@ -30,10 +30,12 @@ class Compiler:
         schema: GraphQLSchema,
         *,
         enabled: bool = True,
+        pushes: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.schema = schema
         self.enabled = enabled
+        self.pushes = pushes
         self.clock = clock
         self.counts = Counts()
         self._left = BURST
@@ -43,7 +45,9 @@ class Compiler:
         self, document: DocumentNode, operation: OperationDefinitionNode
     ) -> Compiled | None:
         """Answers the operation ready to be planned, or None when nothing is compiled."""
-        return Compiled(self.schema, document, operation) if self.enabled else None
+        if not self.enabled:
+            return None
+        return Compiled(self.schema, document, operation, pushes=self.pushes)
 
     def plan(self, compiled: Compiled, values: VariableValues, *, worth: bool) -> Plan | None:
         """Answers the plan for these variables; None when graphql-core has to run them."""

@@ -25,6 +25,7 @@ from mypost.engine.compiled import Compiled
 from mypost.engine.compiling import MANY_VALUES, Compiler
 from mypost.engine.cost import Price, price_of, total
 from mypost.engine.plan import Plan
+from mypost.engine.variables import Variables
 
 MAX_KEPT, MAX_KEPT_BYTES = 1000, 48 * 1024 * 1024  # documents that came back
 MAX_ONCE, MAX_ONCE_BYTES = 500, 16 * 1024 * 1024  # documents seen once, and refused ones
@@ -44,6 +45,7 @@ class Ready:
 
     operation: OperationDefinitionNode
     price: Price
+    variables: Variables
     compiled: Compiled | None
 
 
@@ -109,15 +111,19 @@ class Prepared:
         definitions = self.document.definitions
         fragments = {d.name.value: d for d in definitions if isinstance(d, FragmentDefinitionNode)}
         price = price_of(self.compiler.schema, chosen[0], fragments)
-        return Ready(chosen[0], price, self.compiler.compiled(self.document, chosen[0]))
+        schema = self.compiler.schema
+        variables = Variables(schema, chosen[0])
+        return Ready(chosen[0], price, variables, self.compiler.compiled(self.document, chosen[0]))
 
 
 class Documents:
     """Parses, bounds and validates documents, remembering the outcome by text."""
 
-    def __init__(self, schema: GraphQLSchema, *, compiles: bool = True) -> None:
+    def __init__(
+        self, schema: GraphQLSchema, *, compiles: bool = True, pushes: bool = True
+    ) -> None:
         self.schema = schema
-        self.compiler = Compiler(schema, enabled=compiles)
+        self.compiler = Compiler(schema, enabled=compiles, pushes=pushes)
         self._kept: Cache[Prepared] = Cache(MAX_KEPT, MAX_KEPT_BYTES)
         self._once: Cache[Prepared] = Cache(MAX_ONCE, MAX_ONCE_BYTES)
 

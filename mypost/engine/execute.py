@@ -17,7 +17,6 @@ from graphql import execute as interpret
 from graphql.execution.async_iterables import aclosing
 from graphql.execution.values import VariableValues
 
-from mypost.engine.compiled import coerce
 from mypost.engine.cost import MAX_COST
 from mypost.engine.documents import Prepared, Ready, cost_of
 from mypost.engine.run import Run
@@ -38,7 +37,7 @@ async def execute(
 
     `charge` is told the cost before anything runs, and may raise.
     """
-    asked = _ask(schema, prepared, variables, operation_name)
+    asked = _ask(prepared, variables, operation_name)
     if isinstance(asked, ExecutionResult):
         return asked
     if asked.ready.operation.operation is OperationType.SUBSCRIPTION:
@@ -63,9 +62,7 @@ class Asked(NamedTuple):
         return {"cost": {"requested": self.cost, "maximum": MAX_COST}}
 
 
-def _ask(
-    schema: GraphQLSchema, prepared: Prepared, variables: Variables, name: str | None
-) -> Asked | ExecutionResult:
+def _ask(prepared: Prepared, variables: Variables, name: str | None) -> Asked | ExecutionResult:
     """Answers what is to be run, or the request error that keeps it from running."""
     if prepared.document is None:
         return ExecutionResult(None, prepared.errors)
@@ -73,7 +70,7 @@ def _ask(
         ready = prepared.operation(name)
     except GraphQLError as error:
         return ExecutionResult(None, [error])
-    values = coerce(schema, ready.operation, variables)
+    values = ready.variables.coerce(variables)
     if isinstance(values, list):
         return ExecutionResult(None, values)
     asked = Asked(ready, values, cost_of(ready, values))
@@ -95,7 +92,9 @@ async def _run(
     if plan is not None:
         counts.compiled += 1
         try:
-            return await Run(plan, asked.values, context, None).answer()
+            # PostgreSQL plans a statement for each document: only for one that came back.
+            pushes = prepared.sights > 1
+            return await Run(plan, asked.values, context, None, pushes=pushes).answer()
         except Exception as error:
             # What a mutation has done it must not do again.
             if asked.ready.operation.operation is OperationType.MUTATION:
@@ -137,7 +136,7 @@ async def subscribe(
 
     A request error is the only result, with `data` None.
     """
-    asked = _ask(schema, prepared, variables, operation_name)
+    asked = _ask(prepared, variables, operation_name)
     if isinstance(asked, ExecutionResult):
         yield asked
         return

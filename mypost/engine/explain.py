@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from graphql import GraphQLSchema
 
-from mypost.engine.compiled import Unsupported, coerce, compile_operation
+from mypost.engine.compiled import Unsupported, compile_operation
 from mypost.engine.documents import Documents
 from mypost.engine.fetch import Attribute, Called, Computed, Fetch, Loaded
 from mypost.engine.plan import Field, Plan, Selection, Shape
@@ -26,18 +26,25 @@ def explain(schema: GraphQLSchema, text: str, variables: dict[str, object] | Non
         compiled = compile_operation(schema, prepared.document)
         plans = list(compiled.plans.values())
         if not plans:
-            values = coerce(schema, compiled.operation, variables)
+            values = compiled.variables.coerce(variables)
             if isinstance(values, list):
                 return "\n".join(str(error) for error in values)
             plans = [compiled.compile(values)]
     except Unsupported as reason:
         return f"graphql-core runs this: {reason}"
-    return "\n".join([*_plan(plans[0]), "", plans[0].source])
+    return "\n".join([*_plan(plans[0]), "", plans[0].source, *_pushed(plans[0])])
 
 
 def _plan(plan: Plan) -> Iterator[str]:
     yield plan.operation.operation.value
     yield from _selection(plan.root, 1)
+
+
+def _pushed(plan: Plan) -> Iterator[str]:
+    for selection in plan.selections:
+        for asked in selection.branches:
+            if asked.json is not None:
+                yield f"\n{selection.type.name}.{asked.name} AS\n{asked.json}"
 
 
 def _selection(selection: Selection, depth: int) -> Iterator[str]:
@@ -51,6 +58,8 @@ def _selection(selection: Selection, depth: int) -> Iterator[str]:
 def _field(asked: Field, depth: int) -> Iterator[str]:
     alias = "" if asked.key == asked.name else f"{asked.key}: "
     how = "read before" if _early(asked) else HOW[type(asked.fetch)]
+    if asked.json is not None:
+        how += ", as JSON"
     yield f"{'  ' * depth}{alias}{asked.name}: {asked.definition.type} · {how}"
     yield from _shape(asked.shape, depth + 1)
 

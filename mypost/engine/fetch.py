@@ -96,12 +96,14 @@ class Called:
 class Loaded:
     """A declared load: one call for the whole batch."""
 
-    load: Callable[[Any, Sequence[Any]], Awaitable[Raw]]
+    load: Callable[..., Awaitable[Raw]]
     waits = True
 
-    async def values(self, run: "Run", parents: Sequence[Any]) -> Raw:
+    async def values(self, run: "Run", field: "Field", parents: Sequence[Any]) -> Raw:
         """Reads the values of the batch; what keeps it from that is told for each of them."""
         try:
+            if field.json is not None and run.pushes:
+                return await self.load(run.context, parents, field.json)
             return await self.load(run.context, parents)
         except Exception as error:  # noqa: BLE001 - told at the place of every value
             return [error] * len(parents)
@@ -140,9 +142,13 @@ def fetch_of(field: GraphQLField) -> Fetch:
 
 def is_trusted(field: GraphQLField) -> bool:
     """Whether the values of a field are of its type by declaration."""
+    return isinstance(declared_of(field), Load | Rows)
+
+
+def declared_of(field: GraphQLField) -> Any:
+    """What the schema says to the engine of a field, or None."""
     definition = field.extensions.get(DEFINITION)
-    declared = definition.metadata.get(ENGINE) if isinstance(definition, StrawberryField) else None
-    return isinstance(declared, Load | Rows)
+    return definition.metadata.get(ENGINE) if isinstance(definition, StrawberryField) else None
 
 
 def _is_plain(definition: StrawberryField, field: GraphQLField) -> bool:

@@ -39,6 +39,11 @@ class Info:
         return self._field.name
 
     @property
+    def json(self) -> str | None:
+        """The SQL of the JSON of the rows beneath, when they may come as that."""
+        return self._field.json if self._run.pushes else None
+
+    @property
     def field_nodes(self) -> list[FieldNode]:
         """The nodes of the document that ask for the field."""
         return self._field.nodes

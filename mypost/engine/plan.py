@@ -65,6 +65,7 @@ class Field:
     fetch: Fetch
     shape: Shape
     constant: dict[str, Any] | None
+    json: str | None = None  # the SQL of its rows' JSON, where they can be pushed down
 
     @property
     def inline(self) -> bool:
@@ -97,6 +98,7 @@ class Selection:
     branches: list[Field]
     waits: bool
     build: Build = field(init=False)
+    pushed: bool = False  # its objects may come as their JSON
 
 
 @dataclass(slots=True)

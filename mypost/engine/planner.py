@@ -34,9 +34,11 @@ from graphql.execution.executor import to_nodes
 from graphql.execution.values import VariableValues
 from graphql.type.directives import GraphQLDisableErrorPropagationDirective
 
-from mypost.engine.fetch import fetch_of, is_trusted
+from mypost.engine.declare import Load, Paged, Rows, Table
+from mypost.engine.fetch import declared_of, fetch_of, is_trusted
 from mypost.engine.leaves import Leaf, leaf_of
 from mypost.engine.plan import Field, Kind, Plan, Selection, Shape
+from mypost.engine.pushdown import push
 
 MAX_FIELDS = 4000
 TYPENAME = "__typename"
@@ -54,6 +56,7 @@ def plan(
     variables: VariableValues,
     *,
     by_value: bool = False,
+    pushes: bool = True,
 ) -> Plan:
     """Plans an operation for the given values of the variables its conditions look at.
 
@@ -66,7 +69,7 @@ def plan(
     root = schema.get_root_type(operation.operation)
     if root is None:
         raise Unsupported(f"the schema has no {operation.operation.value}")
-    planner = Planner(schema, operation, fragments, variables, by_value)
+    planner = Planner(schema, operation, fragments, variables, by_value, pushes)
     return Plan(schema, operation, fragments, planner.root(root), planner.selections)
 
 
@@ -89,6 +92,7 @@ class Planner:
     fragments: dict[str, FragmentDefinitionNode]
     variables: VariableValues
     by_value: bool
+    pushes: bool
     selections: list[Selection] = field(default_factory=list)
     details: dict[str, FragmentDetails] = field(init=False)
     leaves: dict[tuple[GraphQLLeafType, bool], Leaf] = field(default_factory=dict)
@@ -137,7 +141,26 @@ class Planner:
         fetch = fetch_of(definition)
         shape = self._shape(definition.type, details, trusted=is_trusted(definition))
         constant = _constant(definition, nodes[0])
-        return Field(key, rank, name, parent, definition, details, nodes, fetch, shape, constant)
+        json = self._json(definition, shape)
+        return Field(
+            key, rank, name, parent, definition, details, nodes, fetch, shape, constant, json
+        )
+
+    def _json(self, definition: GraphQLField, shape: Shape) -> str | None:
+        """The SQL by which a field's rows come as their JSON, if they can."""
+        declared, rows = declared_of(definition), []
+        if not self.pushes:
+            return None
+        if isinstance(declared, Load) and declared.relation is not None:
+            table: Table = declared.relation
+            rows = _objects(shape)
+        elif isinstance(declared, Paged):
+            table = declared.table
+            rows = [row for page in _objects(shape) for row in _rows(page)]
+        if len(rows) != 1 or (json := push(rows[0], table)) is None:
+            return None
+        rows[0].pushed = True
+        return json
 
     def _shape(
         self, type_: GraphQLOutputType, details: FieldDetailsList, *, trusted: bool
@@ -161,6 +184,23 @@ class Planner:
         if key not in self.leaves:
             self.leaves[key] = leaf_of(type_, nullable=nullable, by_value=self.by_value)
         return self.leaves[key]
+
+
+def _objects(shape: Shape) -> list[Selection]:
+    """The selection of a field's objects; none when their type is not known."""
+    inner = shape.of or shape
+    return list(inner.selections.values()) if inner.kind is Kind.OBJECT else []
+
+
+def _rows(selection: Selection) -> list[Selection]:
+    """The selections of the rows of a page, wherever beneath it they are asked for."""
+    found = []
+    for asked in selection.fields:
+        if isinstance(asked, Field):
+            beneath = _objects(asked.shape)
+            rows = isinstance(declared_of(asked.definition), Rows)
+            found += beneath if rows else [row for each in beneath for row in _rows(each)]
+    return found
 
 
 def _constant(definition: GraphQLField, node: Any) -> dict[str, Any] | None:

@@ -11,10 +11,11 @@ from typing import Any
 from graphql import ExecutionResult, OperationType
 from graphql.execution.values import VariableValues
 from graphql.pyutils import is_awaitable
+from orjson import Fragment
 
 from mypost.engine.complete import FAILED, Failed, complete, has_odd, settle
 from mypost.engine.fetch import Loaded, Raw
-from mypost.engine.places import Fault, Place, Under, told
+from mypost.engine.places import Fault, Place, Some, Under, told
 from mypost.engine.plan import Field, Kind, Plan, Selection
 
 Row = dict[str, Any] | Failed
@@ -23,10 +24,19 @@ Row = dict[str, Any] | Failed
 class Run:
     """One execution of a plan."""
 
-    __slots__ = ("context", "faults", "plan", "root", "tracked", "variables")
+    __slots__ = ("context", "faults", "plan", "pushes", "root", "tracked", "variables")
 
-    def __init__(self, plan: Plan, variables: VariableValues, context: Any, root: Any) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        variables: VariableValues,
+        context: Any,
+        root: Any,
+        *,
+        pushes: bool = True,
+    ) -> None:
         self.plan = plan
+        self.pushes = pushes
         self.variables = variables
         self.context = context
         self.root = root
@@ -47,6 +57,8 @@ class Run:
         """Answers one object for each parent, or FAILED in its place."""
         if not parents:
             return []
+        if selection.pushed and Fragment in {parent.__class__ for parent in parents}:
+            return await self._besides(selection, parents, place)
         columns = await self._columns(selection, parents, place)
         if not self.faults:
             try:
@@ -54,6 +66,15 @@ class Run:
             except Exception:  # noqa: BLE001, S110 - what it does not cover, the careful way finds out
                 pass
         return await self._carefully(selection, parents, place, columns)
+
+    async def _besides(self, selection: Selection, parents: Raw, place: Place) -> list[Any]:
+        """Answers what has come as its JSON as it is, and the others as always."""
+        others = [i for i, parent in enumerate(parents) if parent.__class__ is not Fragment]
+        done = list(parents)
+        rows = await self.select(selection, [parents[i] for i in others], Some(place, others))
+        for index, row in zip(others, rows, strict=True):
+            done[index] = row
+        return done
 
     async def _columns(self, selection: Selection, parents: Raw, place: Place) -> list[Raw]:
         """Fetches the branches of a selection: all are started before one is waited for."""
@@ -80,7 +101,7 @@ class Run:
         return columns
 
     async def _loaded(self, field: Field, fetch: Loaded, parents: Raw, place: Place) -> Raw:
-        raw = await fetch.values(self, parents)
+        raw = await fetch.values(self, field, parents)
         if field.shape.kind is Kind.LEAF:
             return raw
         return await complete(self, field, field.shape, raw, place)
@@ -127,7 +148,7 @@ class Run:
                 continue
             at = Under(place, asked)
             if isinstance(asked.fetch, Loaded):
-                raw = await asked.fetch.values(self, [self.root])
+                raw = await asked.fetch.values(self, asked, [self.root])
             else:
                 raw = asked.fetch.start(self, asked, [self.root], at)
             (value,) = await complete(self, asked, asked.shape, await settle(raw), at)

@@ -56,6 +56,14 @@ COLUMNS = (
 BY_ID = Relation(Account, "accounts", "id", "id", where=OF_LIVING, columns=COLUMNS, one=True)
 OF_TARGET = Relation(Account, "accounts", "account_id", "id", columns=COLUMNS, one=True)
 OF_CONNECTION = Relation(Account, "accounts", "account_id", "id", columns=COLUMNS)
+NETWORK_OF_TARGET = (
+    "(SELECT a.network FROM accounts a WHERE a.id = {row}.account_id"
+    " AND a.workspace_id = ANY ($1::uuid[]))"
+)
+COUNT_OF_BRAND = (
+    "(SELECT count(*)::int FROM accounts a WHERE a.brand_id = {row}.id"
+    " AND a.status <> 'disconnected' AND a.workspace_id = ANY ($1::uuid[]))"
+)
 BY_BRAND = Listing("accounts", Account, "accounts", parent_key="brand_id", columns=COLUMNS)
 
 

@@ -6,7 +6,12 @@ from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import asyncpg
+from tortoise import fields
+from tortoise.contrib.postgres.fields import ArrayField
+from tortoise.fields.base import Field
 from tortoise.models import Model
+
+from mypost.engine.declare import Column
 
 M = TypeVar("M", bound=Model)
 
@@ -15,6 +20,12 @@ SCOPED = (
     "SELECT r.* FROM (SELECT set_config('mypost.ws', $1::uuid[]::text, true) AS s OFFSET 0) x,"
     " LATERAL ({}) r"
 )
+
+
+class Unspelled(asyncpg.PostgresError):  # type: ignore[misc]
+    """A row holds what its JSON has no spelling for: it has to be read as a row."""
+
+    sqlstate = "MP001"
 
 
 class Row(asyncpg.Record):  # type: ignore[misc]
@@ -38,6 +49,27 @@ def row_class(model: type[Model]) -> type[Row]:
     """Makes the row class of a model: its columns are read without Python's help."""
     columns = {name: property(itemgetter(name)) for name in model._meta.fields_map}  # noqa: SLF001
     return type(f"{model.__name__}Row", (Row,), columns)
+
+
+# What a table's columns hold, in the engine's words.
+KINDS: dict[type[Field[Any]], str] = {
+    fields.UUIDField: "uuid",
+    fields.CharField: "text",
+    fields.TextField: "text",
+    fields.IntField: "int",
+    fields.BooleanField: "bool",
+    fields.DatetimeField: "time",
+    fields.JSONField: "json",
+    ArrayField: "texts",
+}
+
+
+def column_of(model: type[Model], columns: str, name: str) -> Column | None:
+    """Answers a column that a statement for these columns reads."""
+    field = model._meta.fields_map.get(name)  # noqa: SLF001
+    shown = columns.startswith("*") or name in columns.split(", ")
+    kind = KINDS.get(type(field)) if field is not None and shown else None
+    return None if kind is None or field is None else Column(kind, field.null)
 
 
 class Db:

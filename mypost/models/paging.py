@@ -5,22 +5,27 @@ import binascii
 import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from struct import Struct
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import orjson
+from orjson import Fragment
 from tortoise.models import Model
 
 from mypost.crypto import Keys
+from mypost.engine.declare import Column
 from mypost.errors import Fault, Invalid, invalid
-from mypost.models.base import Db
+from mypost.models.base import Db, column_of
 from mypost.models.relations import TENANT
 
 M = TypeVar("M", bound=Model)
 MAX_PAGE = 100
 DEFAULT_PAGE = 50
 SEAL_BYTES = 16
+POSITION = Struct(">q16s")  # µs since 1970, and the id
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
@@ -42,6 +47,10 @@ class Listing(Generic[M]):
     backward: bool = False
     filters: Mapping[str, str] = field(default_factory=dict)
 
+    def column(self, name: str) -> Column | None:
+        """Answers a column that its rows show."""
+        return column_of(self.model, self.columns, name)
+
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[M]):
@@ -52,6 +61,12 @@ class Page(Generic[M]):
     has_previous: bool
     limit: int
     cursor_of: Callable[[M], str]
+    jsons: list[Fragment] | None = None
+
+    @property
+    def items(self) -> list[Any]:
+        """The rows, or the JSON they were read as."""
+        return self.rows if self.jsons is None else self.jsons
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +108,12 @@ class Cursors:
     """Seals and opens the cursors of one listing, one parent, one viewer and one filter."""
 
     def __init__(self, keys: Keys, *bound: object) -> None:
-        self.keys = keys
-        self.bound = orjson.dumps(bound, default=str, option=orjson.OPT_SORT_KEYS)
+        self._seal = keys.sealer(orjson.dumps(bound, default=str, option=orjson.OPT_SORT_KEYS))
 
     def seal(self, at: datetime, id: UUID) -> str:
         """Writes a position as text in `[A-Za-z0-9_-]`."""
-        body = f'["{at.isoformat()}","{id}"]'.encode()
-        return _text(self.keys.seal(self.bound + body) + body)
+        position = POSITION.pack(round(at.timestamp() * 1e6), id.bytes)
+        return _text(self._seal(position) + position)
 
     def open(self, cursor: str, name: str) -> tuple[datetime, UUID]:
         """Reads a position; an altered, foreign or other-filter cursor is a fault at `name`."""
@@ -116,10 +130,12 @@ class Cursors:
         seal, body = raw[:SEAL_BYTES], raw[SEAL_BYTES:]
         # One position has one spelling: base64 would forgive stray characters.
         same = cursor == _text(raw)
-        if not same or not hmac.compare_digest(seal, self.keys.seal(self.bound + body)):
+        if len(body) != POSITION.size or not same:
             return None
-        at, id = orjson.loads(body)
-        return datetime.fromisoformat(at), UUID(id)
+        if not hmac.compare_digest(seal, self._seal(body)):
+            return None
+        at, id = POSITION.unpack(body)
+        return EPOCH + timedelta(microseconds=at), UUID(bytes=id)
 
 
 def _text(raw: bytes) -> str:
@@ -137,12 +153,16 @@ async def page(
     parent: UUID | None = None,
     viewer: UUID | None = None,
     filters: Mapping[str, Any] | None = None,
+    json: str | None = None,
 ) -> Page[M]:
-    """Reads one page. Raises Invalid at `first`, `last`, `after` or `before`."""
+    """Reads one page, with `json` its items as that. Raises Unspelled when one cannot be.
+
+    Raises Invalid at `first`, `last`, `after` or `before`.
+    """
     check(slice_, listing)
     chosen = {name: value for name, value in (filters or {}).items() if value is not None}
     cursors = Cursors(keys, listing.name, parent, viewer, chosen)
-    sql, args = _statement(listing, slice_, cursors, parent, chosen)
+    sql, args = _statement(listing, slice_, cursors, parent, chosen, json)
     rows = await db.rows(listing.model, sql, scope, *args)
     more, rows = len(rows) > slice_.limit, rows[: slice_.limit]
     if slice_.backward:
@@ -153,6 +173,7 @@ async def page(
         has_previous=more if slice_.backward else (slice_.after is not None),
         limit=slice_.limit,
         cursor_of=lambda row: cursors.seal(row[listing.order], row["id"]),  # type: ignore[index]
+        jsons=None if json is None else [Fragment(row["json"]) for row in rows],  # type: ignore[index]
     )
 
 
@@ -162,6 +183,7 @@ def _statement(
     cursors: Cursors,
     parent: UUID | None,
     filters: Mapping[str, Any],
+    json: str | None,
 ) -> tuple[str, Sequence[Any]]:
     args: list[Any] = []
 
@@ -181,8 +203,11 @@ def _statement(
         key = f"({bind(at, 'timestamptz')}, {bind(id, 'uuid')})"
         where.append(f"({listing.order}, id) {sign} {key}")
     direction = "ASC" if slice_.backward else "DESC"
+    read = f"{listing.columns} FROM {listing.table}"
+    if json is not None:
+        read = f"r.{listing.order}, r.id, {json} AS json FROM {listing.table} r"
     sql = (
-        f"SELECT {listing.columns} FROM {listing.table} WHERE {' AND '.join(where)}"
+        f"SELECT {read} WHERE {' AND '.join(where)}"
         f" ORDER BY {listing.order} {direction}, id {direction} LIMIT {slice_.limit + 1}"
     )
     return sql, args

@@ -137,6 +137,15 @@ TARGETS = Relation(
 TARGET_BY_ID = Relation(Target, "targets", "id", "id", where="NOT removed", columns=SHOWN, one=True)
 TAGS = Relation(PostTag, "post_tags", "id", "post_id", order="tag")
 
+# What a post's list says of its accounts and tags, as SQL of the post `{row}`.
+ACCOUNTS_OF = (
+    "ARRAY(SELECT t.account_id FROM targets t WHERE t.post_id = {row}.id AND NOT t.removed"
+    " AND t.state <> 'cancelled' AND t.workspace_id = ANY ($1::uuid[]) ORDER BY t.position, t.id)"
+)
+TAGS_OF = (
+    "ARRAY(SELECT t.tag FROM post_tags t WHERE t.post_id = {row}.id"
+    " AND t.workspace_id = ANY ($1::uuid[]) ORDER BY t.tag)"
+)
 STATUS_OF_PHASE = {
     "draft": "draft",
     "pending_approval": "draft",

@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from aiodataloader import DataLoader
+from orjson import Fragment
 from tortoise.models import Model
 
-from mypost.models.base import Db
+from mypost.engine.declare import Column
+from mypost.models.base import Db, Unspelled, column_of
 
 M = TypeVar("M", bound=Model)
 
@@ -44,15 +47,33 @@ class Relation(Generic[M]):
         )
         object.__setattr__(self, "sql", sql)
 
-    def group(self, keys: Sequence[UUID], rows: Sequence[Any]) -> dict[UUID, Any]:
+    def column(self, name: str) -> Column | None:
+        """Answers a column that its rows show."""
+        return column_of(self.model, self.columns, name)
+
+    def as_json(self, json: str) -> str:
+        """The batch statement by which rows come as their JSON."""
+        return (
+            f"SELECT r.{self.child_key}, {json} AS json FROM {self.table} r"
+            f" WHERE r.{self.child_key} = ANY ($2::uuid[]) AND {self.where} AND {self.scope}"
+            f" ORDER BY {self.order}"
+        )
+
+    def group(
+        self, keys: Sequence[UUID], rows: Sequence[Any], json: str | None = None
+    ) -> dict[UUID, Any]:
         """Answers what belongs to each key: a row or None, or a list of rows."""
         child_key = self.child_key
+        found = [(row[child_key], row if json is None else Fragment(row["json"])) for row in rows]
         if self.one:
-            return {**dict.fromkeys(keys), **{row[child_key]: row for row in rows}}
+            return {**dict.fromkeys(keys), **dict(found)}
         groups: dict[UUID, list[Any]] = {key: [] for key in keys}
-        for row in rows:
-            groups[row[child_key]].append(row)
+        for key, row in found:
+            groups[key].append(row)
         return groups
+
+
+Asked = tuple[Relation[Any], str | None]
 
 
 class Reader:
@@ -64,17 +85,25 @@ class Reader:
     def __init__(self, db: Db, scope: Callable[[], list[UUID]]) -> None:
         self.db = db
         self.scope = scope
-        self._known: dict[Relation[Any], dict[UUID, Any]] = {}
-        self._awaited: dict[Relation[Any], dict[UUID, asyncio.Future[None]]] = {}
+        self._known: dict[Asked, dict[UUID, Any]] = {}
+        self._awaited: dict[Asked, dict[UUID, asyncio.Future[None]]] = {}
         self._loaders: dict[Relation[Any], DataLoader[UUID, Any]] = {}
 
-    async def many(self, relation: Relation[Any], keys: Sequence[UUID]) -> list[Any]:
-        """Answers what the relation leads to from each key."""
-        known = self._known.setdefault(relation, {})
-        awaited = self._awaited.setdefault(relation, {})
+    async def many(
+        self, relation: Relation[Any], keys: Sequence[UUID], json: str | None = None
+    ) -> list[Any]:
+        """Answers what the relation leads to from each key; with `json` rows as their JSON."""
+        if json is not None and self.db.connection is None:
+            with suppress(Unspelled):
+                return await self._many((relation, json), keys)
+        return await self._many((relation, None), keys)
+
+    async def _many(self, asked: "Asked", keys: Sequence[UUID]) -> list[Any]:
+        known = self._known.setdefault(asked, {})
+        awaited = self._awaited.setdefault(asked, {})
         missing = [key for key in dict.fromkeys(keys) if key not in known and key not in awaited]
         if missing:
-            await self._read(relation, missing, known, awaited)
+            await self._read(asked, missing, known, awaited)
         if awaited:
             for arriving in {awaited[key] for key in keys if key in awaited}:
                 await arriving
@@ -92,17 +121,19 @@ class Reader:
 
     async def _read(
         self,
-        relation: Relation[Any],
+        asked: "Asked",
         keys: list[UUID],
         known: dict[UUID, Any],
         awaited: dict[UUID, asyncio.Future[None]],
     ) -> None:
         """Reads keys that nobody has asked for; who asks meanwhile waits for this reading."""
+        relation, json = asked
+        sql = relation.sql if json is None else relation.as_json(json)
         arriving: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         awaited.update(dict.fromkeys(keys, arriving))
         try:
-            rows = await self.db.rows(relation.model, relation.sql, self.scope(), keys)
-            known.update(relation.group(keys, rows))
+            rows = await self.db.rows(relation.model, sql, self.scope(), keys)
+            known.update(relation.group(keys, rows, json))
         except BaseException as error:
             arriving.set_exception(error)
             arriving.exception()  # whether anybody waits is not known here

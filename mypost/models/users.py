@@ -96,9 +96,6 @@ class Member(Model):
 
 # A person is visible to those who share a workspace with him; the password never is.
 COLUMNS = "id, email, name, timezone, created_at, updated_at"
-COLLEAGUES = (
-    "EXISTS (SELECT 1 FROM members m WHERE m.user_id = users.id"
-    " AND m.workspace_id = ANY ($1::uuid[]))"
-)
+COLLEAGUES = "id IN (SELECT m.user_id FROM members m WHERE m.workspace_id = ANY ($1::uuid[]))"
 BY_ID = Relation(User, "users", "id", "id", scope=COLLEAGUES, columns=COLUMNS, one=True)
 AUTHOR = Relation(User, "users", "created_by", "id", scope=COLLEAGUES, columns=COLUMNS, one=True)

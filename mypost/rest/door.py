@@ -43,7 +43,9 @@ class Serving:
         prepared = documents.get(endpoint.text)
         if prepared.document is None:
             raise prepared.errors[0]
-        self.operation = compile_operation(schema, prepared.document, by_value=True)
+        self.operation = compile_operation(
+            schema, prepared.document, by_value=True, pushes=documents.compiler.pushes
+        )
 
     async def answer(self, request: Request) -> Response:
         """Answers a request, whatever becomes of it."""

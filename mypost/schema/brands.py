@@ -8,7 +8,7 @@ import strawberry
 from mypost import ids
 from mypost.models import accounts, workspaces
 from mypost.schema import rules
-from mypost.schema.common import Connection, MutationPayload, Node, listing, relation
+from mypost.schema.common import Connection, MutationPayload, Node, column, listing, relation
 from mypost.schema.rules import ruled
 from mypost.schema.workspaces import Workspace
 
@@ -29,7 +29,7 @@ class Brand(Node):
     name: str
     description: str | None
     timezone: str
-    account_count: int
+    account_count: int = column(accounts.COUNT_OF_BRAND)
     version: int
     created_at: datetime
     updated_at: datetime

@@ -1,7 +1,7 @@
 """What every noun's types share: scalars, Node, connections, payloads, kinds of fields."""
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Generic, NewType, TypeVar
 
@@ -12,7 +12,7 @@ from strawberry.schema_directive import Location
 from mypost import ids
 from mypost.context import Context
 from mypost.engine.cost import Cost, ListSize
-from mypost.engine.declare import ENGINE, Load, Rows
+from mypost.engine.declare import ENGINE, SPELLINGS, Load, Paged, Rows, Spelling, Sql
 from mypost.errors import FaultCode
 from mypost.models.paging import DEFAULT_PAGE, Page, Slice
 from mypost.models.relations import Relation
@@ -57,6 +57,15 @@ DATETIME = strawberry.scalar(
     serialize=write_time,
     parse_value=read_time,
 )
+
+
+# Digits are those of `write_time`: to the millisecond, cut, unless the second is whole.
+SPELLINGS["DateTime"] = Spelling(
+    ("time",),
+    "to_char({v} AT TIME ZONE 'UTC', CASE WHEN date_trunc('second', {v}) = {v}"
+    ' THEN \'YYYY-MM-DD"T"HH24:MI:SS"Z"\' ELSE \'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"\' END)',
+)
+SPELLINGS["JSON"] = Spelling(("json",), "compact_json({v})")
 
 
 def read_json(value: object) -> object:
@@ -127,12 +136,14 @@ class Connection(Generic[T]):
     @strawberry.field(description="The rows with their cursors.")
     def edges(self) -> list[Edge[T]]:
         """The rows with their cursors."""
-        return [Edge(cursor=self.page.cursor_of(row), node=row) for row in self.page.rows]
+        cursor_of, page = self.page.cursor_of, self.page
+        rows = zip(page.rows, page.items, strict=True)
+        return [Edge(cursor=cursor_of(row), node=item) for row, item in rows]
 
     @strawberry.field(description="The rows.", metadata=ROWS)
     def nodes(self) -> list[T]:
         """The rows."""
-        return self.page.rows
+        return self.page.items
 
     @strawberry.field(description="How to go on.")
     def page_info(self) -> PageInfo:
@@ -177,6 +188,11 @@ def sizes(size: int | None) -> list[object]:
     return [] if size is None else [ListSize(assumed_size=size)]
 
 
+def json_of(info: Info) -> str | None:
+    """The SQL of the JSON of a page's rows, when the engine runs this and can do with it."""
+    return getattr(info._raw_info, "json", None)  # noqa: SLF001 - Strawberry has no accessor
+
+
 def relation(
     declared: Relation[Any], description: str | None = None, *, size: int | None = None
 ) -> Any:
@@ -185,14 +201,16 @@ def relation(
     def resolve(root: strawberry.Parent[Any], info: Info) -> Any:
         return info.context.load(declared, root)
 
-    async def load(ctx: Context, parents: Sequence[Any]) -> list[Any]:
-        return await ctx.follow(declared, parents)
+    async def load(ctx: Context, parents: Sequence[Any], json: str | None = None) -> list[Any]:
+        return await ctx.follow(declared, parents, json)
 
     del resolve.__annotations__["return"]
-    return _loaded(resolve, load, description, sizes(size))
+    return _loaded(resolve, Load(load, declared), description, sizes(size))
 
 
-def derived(declared: Relation[Any], compute: Callable[[Any], Any]) -> Any:
+def derived(
+    declared: Relation[Any], compute: Callable[[Any], Any], *, sql: str | None = None
+) -> Any:
     """A field computed from what a relation leads to; the docstring describes it."""
 
     async def resolve(root: strawberry.Parent[Any], info: Info) -> Any:
@@ -202,12 +220,12 @@ def derived(declared: Relation[Any], compute: Callable[[Any], Any]) -> Any:
         return [compute(found) for found in await ctx.follow(declared, parents)]
 
     resolve.__annotations__["return"] = compute.__annotations__["return"]
-    return _loaded(resolve, load, compute.__doc__, [])
+    return _loaded(resolve, Load(load, sql=sql), compute.__doc__, [])
 
 
 def _loaded(
     resolve: Callable[..., Any],
-    load: Callable[..., Any],
+    load: Load,
     description: str | None,
     directives: list[object],
 ) -> Any:
@@ -216,7 +234,7 @@ def _loaded(
         resolver=resolve,
         description=description,
         directives=directives,
-        metadata={ENGINE: Load(load)},
+        metadata={ENGINE: load},
     )
 
 
@@ -227,15 +245,39 @@ def listing(declared: Any, description: str | None = None) -> Any:
         root: strawberry.Parent[Any], info: Info, first: int | None = None, after: str | None = None
     ) -> Any:
         slice_ = Slice(first=first, after=after)
-        return Connection(page=await info.context.page(declared, slice_, root.id))
+        found = await info.context.page(declared, slice_, root.id, json=json_of(info))
+        return Connection(page=found)
 
     del resolve.__annotations__["return"]
-    return strawberry.field(resolver=resolve, description=description, directives=[pages("first")])
+    return strawberry.field(
+        resolver=resolve,
+        description=description,
+        directives=[pages("first")],
+        metadata={ENGINE: Paged(declared)},
+    )
 
 
-def computed(resolve: Callable[..., Any], *, size: int | None = None) -> Any:
-    """A field computed from its row; the docstring describes it."""
-    return strawberry.field(resolver=resolve, description=resolve.__doc__, directives=sizes(size))
+def computed(
+    resolve: Callable[..., Any], *, size: int | None = None, sql: str | None = None
+) -> Any:
+    """A field computed from its row, in SQL too where it says how; the docstring describes it."""
+    return strawberry.field(
+        resolver=resolve,
+        description=resolve.__doc__,
+        directives=sizes(size),
+        metadata={ENGINE: Sql(sql)} if sql else {},
+    )
+
+
+def column(sql: str) -> Any:
+    """A plain field whose value is also SQL of the row it is made from."""
+    return strawberry.field(metadata={ENGINE: Sql(sql)})
+
+
+def mapped(sql: str, words: Mapping[str, str]) -> str:
+    """SQL that takes words for others, as a dict does."""
+    cases = " ".join(f"WHEN '{one}' THEN '{other}'" for one, other in words.items())
+    return f"(CASE {sql} {cases} END)"
 
 
 def values(members: Sequence[enum.Enum] | None) -> list[str] | None:

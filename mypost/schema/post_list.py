@@ -7,11 +7,12 @@ from typing import Any
 import strawberry
 
 from mypost import ids
+from mypost.engine.declare import ENGINE, Paged
 from mypost.errors import invalid
 from mypost.models import posts
 from mypost.models.paging import Slice
 from mypost.operation import check
-from mypost.schema.common import Connection, Info, pages, values
+from mypost.schema.common import Connection, Info, json_of, pages, values
 
 
 @strawberry.enum(description="Where a post stands, in four words.")
@@ -82,11 +83,16 @@ async def resolve(
 ) -> Any:
     """Its posts, newest first."""
     slice_ = Slice(first, after, last, before)
-    found = await info.context.page(posts.BY_BRAND, slice_, root.id, predicates(filter))
+    found = await info.context.page(
+        posts.BY_BRAND, slice_, root.id, predicates(filter), json_of(info)
+    )
     return Connection(page=found)
 
 
 del resolve.__annotations__["return"]
 posts_field: Any = strawberry.field(
-    resolver=resolve, description=resolve.__doc__, directives=[pages("first", "last")]
+    resolver=resolve,
+    description=resolve.__doc__,
+    directives=[pages("first", "last")],
+    metadata={ENGINE: Paged(posts.BY_BRAND)},
 )

@@ -19,8 +19,10 @@ from mypost.schema.common import (
     Info,
     MutationPayload,
     Node,
+    column,
     computed,
     derived,
+    mapped,
     relation,
 )
 from mypost.schema.post_list import PostPhase, PostStatus
@@ -67,11 +69,11 @@ class TargetOutcome(enum.Enum):
 class TargetError:
     """Why a target is not published, and what would mend it."""
 
-    category: str
-    source: str
-    retryable: bool
-    message: str
-    network_code: str | None
+    category: str = column("coalesce({row}.error ->> 'category', 'unknown')")
+    source: str = column("coalesce({row}.error ->> 'source', 'system')")
+    retryable: bool = column("coalesce(({row}.error -> 'retryable')::bool, false)")
+    message: str = column("coalesce({row}.error ->> 'message', '')")
+    network_code: str | None = column("{row}.error ->> 'networkCode'")
 
 
 def target_status(root: strawberry.Parent[Any]) -> TargetStatus:
@@ -110,17 +112,17 @@ class Target(Node):
     TAG: ClassVar[ids.Tag] = ids.Tag.TARGET
 
     account_id: strawberry.ID
-    network: Network = derived(accounts.OF_TARGET, target_network)
-    status: TargetStatus = computed(target_status)
+    network: Network = derived(accounts.OF_TARGET, target_network, sql=accounts.NETWORK_OF_TARGET)
+    status: TargetStatus = computed(target_status, sql="target_status({row}.state)")
     content: str | None
-    media_ids: list[strawberry.ID] | None = computed(target_media)
+    media_ids: list[strawberry.ID] | None = computed(target_media, sql="NULL::text[]")
     options: JSON
     external_id: str | None
     external_url: str | None
     published_at: datetime | None
     attempts: int
     next_attempt_at: datetime | None
-    error: TargetError | None = computed(target_error)
+    error: TargetError | None = computed(target_error, sql="{row}.error IS NOT NULL")
     risk: TargetRisk | None
     account: SocialAccount = relation(accounts.OF_TARGET, "Where it goes.")
 
@@ -154,12 +156,14 @@ class Post(Node):
 
     brand_id: strawberry.ID
     content: str
-    status: PostStatus = computed(status)
+    status: PostStatus = computed(status, sql=mapped("{row}.phase", posts.STATUS_OF_PHASE))
     phase: PostPhase
     version: int
-    media_ids: list[strawberry.ID] = computed(media_ids)
-    target_account_ids: list[strawberry.ID] = derived(posts.TARGETS, target_account_ids)
-    tags: list[str] = derived(posts.TAGS, tags)
+    media_ids: list[strawberry.ID] = computed(media_ids, sql="'{}'::text[]")
+    target_account_ids: list[strawberry.ID] = derived(
+        posts.TARGETS, target_account_ids, sql=posts.ACCOUNTS_OF
+    )
+    tags: list[str] = derived(posts.TAGS, tags, sql=posts.TAGS_OF)
     scheduled_at: datetime | None
     published_at: datetime | None
     created_by: strawberry.ID

@@ -7,7 +7,6 @@ import pytest
 import strawberry
 from graphql import FragmentDefinitionNode, OperationDefinitionNode, get_introspection_query, parse
 
-from mypost.engine.compiled import coerce
 from mypost.engine.cost import MAX_COST, ListSize, price_of, total, unsized
 from mypost.engine.documents import Documents, cost_of
 from mypost.schema.build import schema
@@ -40,7 +39,7 @@ def cost(text: str, /, **variables: Any) -> int:
     prepared = Documents(CORE).get(text)
     assert prepared.errors == []
     ready = prepared.operation(None)
-    values = coerce(CORE, ready.operation, variables)
+    values = ready.variables.coerce(variables)
     assert not isinstance(values, list), values
     return cost_of(ready, values)
 
