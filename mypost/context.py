@@ -19,6 +19,7 @@ from mypost.meter import Meter
 from mypost.models.base import Db, Unspelled
 from mypost.models.database import transaction
 from mypost.models.paging import Listing, Page, Slice, page
+from mypost.models.reads import Reads
 from mypost.models.relations import Reader, Relation
 from mypost.networks import Network
 from mypost.nudges import Nudges
@@ -38,7 +39,7 @@ class Services:
 
     settings: Settings
     keys: Keys
-    pool: asyncpg.Pool
+    pool: Reads
     nudges: Nudges
     networks: Mapping[str, Network]
     passwords: Passwords

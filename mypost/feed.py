@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 
 from mypost.events import STREAM
 from mypost.models.base import SCOPED, Row
+from mypost.models.reads import Reads
 
 log = structlog.get_logger()
 QUEUE = 256
@@ -72,7 +73,7 @@ class _Listener:
 class Feed:
     """Hands the events of subscribed workspaces to their listeners, each once, in order."""
 
-    def __init__(self, pool: asyncpg.Pool, redis: Redis) -> None:
+    def __init__(self, pool: Reads, redis: Redis) -> None:
         self.pool = pool
         self.redis = redis
         self._listeners: dict[UUID, set[_Listener]] = defaultdict(set)

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import jwt
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
@@ -20,6 +19,7 @@ from mypost import clock, ids, viewer
 from mypost.crypto import Keys, digest
 from mypost.errors import RateLimited, Unauthorized
 from mypost.models.base import Db
+from mypost.models.reads import Reads
 from mypost.viewer import Viewer
 
 ACCESS_S = 900
@@ -94,7 +94,7 @@ class Issued:
 class Sessions:
     """Issues and checks tokens; a session revoked anywhere is refused here within 5 s."""
 
-    def __init__(self, keys: Keys, pool: asyncpg.Pool) -> None:
+    def __init__(self, keys: Keys, pool: Reads) -> None:
         self.keys = keys
         self.pool = pool
         self._public = keys.signing.public_key()

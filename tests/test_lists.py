@@ -346,7 +346,7 @@ async def test_a_page_costs_the_same_statements_whatever_its_size(
     def note(record: Any) -> None:
         said.append(record.query)
 
-    held = [h._con for h in house.services.pool._holders if h._con is not None]
+    held = [h._con for h in house.services.pool.pool._holders if h._con is not None]
     for connection in held:
         connection.add_query_logger(note)
     try:

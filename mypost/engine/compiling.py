@@ -20,6 +20,7 @@ log = structlog.get_logger()
 MANY_VALUES = 20
 PER_SECOND = 100.0
 BURST = 200.0
+MAX_TEXTS = 200
 
 
 class Compiler:
@@ -40,6 +41,7 @@ class Compiler:
         self.counts = Counts()
         self._left = BURST
         self._at = clock()
+        self._texts: dict[str, None] = {}  # the latest last
 
     def compiled(
         self, document: DocumentNode, operation: OperationDefinitionNode
@@ -67,6 +69,19 @@ class Compiler:
             return None
         self.counts.plans += 1
         return made
+
+    def pushes_down(self, plan: Plan) -> bool:
+        """Whether all SQL of a plan has been asked for before.
+
+        PostgreSQL plans a new text on each connection: once is not worth it.
+        """
+        known = all(text in self._texts for text in plan.pushed)
+        for text in plan.pushed:
+            self._texts.pop(text, None)
+            self._texts[text] = None
+        while len(self._texts) > MAX_TEXTS:
+            del self._texts[next(iter(self._texts))]
+        return known
 
     def give_up(self, error: Exception) -> None:
         """Counts and logs a plan that failed for a reason of its own."""

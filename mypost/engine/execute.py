@@ -92,8 +92,7 @@ async def _run(
     if plan is not None:
         counts.compiled += 1
         try:
-            # PostgreSQL plans a statement for each document: only for one that came back.
-            pushes = prepared.sights > 1
+            pushes = prepared.compiler.pushes_down(plan)
             return await Run(plan, asked.values, context, None, pushes=pushes).answer()
         except Exception as error:
             # What a mutation has done it must not do again.

@@ -110,4 +110,5 @@ class Plan:
     fragments: dict[str, FragmentDefinitionNode]
     root: Selection
     selections: list[Selection]
+    pushed: tuple[str, ...]  # the SQL of what is pushed down
     source: str = ""

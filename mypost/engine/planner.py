@@ -70,7 +70,9 @@ def plan(
     if root is None:
         raise Unsupported(f"the schema has no {operation.operation.value}")
     planner = Planner(schema, operation, fragments, variables, by_value, pushes)
-    return Plan(schema, operation, fragments, planner.root(root), planner.selections)
+    selection = planner.root(root)
+    pushed = tuple({f.json for s in planner.selections for f in s.branches if f.json is not None})
+    return Plan(schema, operation, fragments, selection, planner.selections, pushed)
 
 
 def _check(

@@ -12,6 +12,7 @@ from tortoise.fields.base import Field
 from tortoise.models import Model
 
 from mypost.engine.declare import Column
+from mypost.models.reads import Reads
 
 M = TypeVar("M", bound=Model)
 
@@ -81,7 +82,7 @@ class Db:
 
     __slots__ = ("connection", "pool")
 
-    def __init__(self, pool: asyncpg.Pool, connection: asyncpg.Connection | None = None) -> None:
+    def __init__(self, pool: Reads, connection: asyncpg.Connection | None = None) -> None:
         self.pool = pool
         self.connection = connection
 

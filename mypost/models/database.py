@@ -14,6 +14,7 @@ from tortoise.transactions import in_transaction
 
 from mypost import preparation
 from mypost.models.base import Row
+from mypost.models.reads import Reads
 from mypost.settings import BadSettings, credentials
 
 APP = "mypost"
@@ -97,8 +98,8 @@ async def _keep(connection: asyncpg.Connection) -> None:
 
 
 @asynccontextmanager
-async def connect(url: str, size: int = 10, *, pooled: bool = False) -> AsyncIterator[asyncpg.Pool]:
-    """Opens Tortoise as `mypost_app` and answers the pool below it.
+async def connect(url: str, size: int = 10, *, pooled: bool = False) -> AsyncIterator[Reads]:
+    """Opens Tortoise as `mypost_app` and answers the pool below it, for single statements.
 
     `pooled` says that a pooler in transaction mode stands before PostgreSQL.
     """
@@ -113,7 +114,11 @@ async def connect(url: str, size: int = 10, *, pooled: bool = False) -> AsyncIte
         # Under any other role row security would not hold, and nothing else would tell.
         if (found := await client._pool.fetchval("SELECT current_user")) != APP_ROLE:  # noqa: SLF001
             raise BadSettings(f"DATABASE_APP_URL must log in as {APP_ROLE}: it is {found}")
-        yield client._pool  # noqa: SLF001 - Tortoise has no accessor
+        reads = Reads(client._pool)  # noqa: SLF001 - Tortoise has no accessor
+        try:
+            yield reads
+        finally:
+            await reads.close()
     finally:
         await Tortoise.close_connections()
 

@@ -35,7 +35,7 @@ from tests.engine.test_product import Stage, read, staged
 
 CORE = schema._schema
 ROLES = [role.name for role in DEFAULT_ROLES]
-DRAWN = 60
+DRAWN = 72
 # What only its own tenant may see.
 CANARY = "canary"
 POSTS = """query($id: ID!) { brand(id: $id) { posts(first: 9) {
@@ -70,9 +70,10 @@ class Engines:
     async def ask(self, person: Person, asked: Document, way: str) -> tuple[bytes, bool]:
         """The bytes of an answer, and whether some of it has come as JSON."""
         prepared = self.ways[way].get(asked.text)
-        prepared.sights += 1  # it came back
+        prepared.sights += 1  # what comes back is planned; SQL that does is pushed down
         context = await self.context(person)
-        result = await execute(CORE, prepared, asked.variables, context, asked.name)
+        for _ in range(2 if way == "pushed" else 1):
+            result = await execute(CORE, prepared, asked.variables, context, asked.name)
         answer = spelled(result, told, context)
         return orjson.dumps(answer), holds_json(answer)
 
@@ -150,7 +151,7 @@ def engines(house: House) -> Engines:
 async def test_three_engines_answer_each_role_of_two_tenants_alike(
     role: str, engines: Engines, tenants: Tenants
 ) -> None:
-    drawn = list(generated(DRAWN))
+    drawn = list(generated(DRAWN))[ROLES.index(role) :: len(ROLES)]
     everything = Document(EVERYTHING, {"id": "<brand>"})
     came = 0
 
