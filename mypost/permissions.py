@@ -28,24 +28,24 @@ class Permission(StrEnum):
 
 
 DESCRIPTIONS = {
-    Permission.POSTS_CREATE: "Create posts",
-    Permission.POSTS_EDIT: "Edit posts",
+    Permission.POSTS_CREATE: "Create new posts",
+    Permission.POSTS_EDIT: "Edit existing posts",
     Permission.POSTS_DELETE: "Delete posts",
     Permission.POSTS_PUBLISH: "Publish posts",
     Permission.POSTS_SCHEDULE: "Schedule posts",
-    Permission.MEDIA_UPLOAD: "Upload media",
-    Permission.MEDIA_DELETE: "Delete media",
+    Permission.MEDIA_UPLOAD: "Upload media assets",
+    Permission.MEDIA_DELETE: "Delete media assets",
     Permission.BRANDS_CREATE: "Create brands",
     Permission.BRANDS_EDIT: "Edit brands",
     Permission.BRANDS_DELETE: "Delete brands",
     Permission.ACCOUNTS_CONNECT: "Connect social accounts",
-    Permission.ACCOUNTS_DISCONNECT: "Disconnect social accounts",
+    Permission.ACCOUNTS_DISCONNECT: "Disconnect accounts",
     Permission.ANALYTICS_VIEW: "View analytics",
-    Permission.ANALYTICS_EXPORT: "Export analytics",
-    Permission.USERS_INVITE: "Invite users",
-    Permission.USERS_MANAGE: "Manage users",
+    Permission.ANALYTICS_EXPORT: "Export analytics data",
+    Permission.USERS_INVITE: "Invite team members",
+    Permission.USERS_MANAGE: "Manage team members",
     Permission.ROLES_MANAGE: "Manage roles",
-    Permission.WORKSPACE_SETTINGS: "Manage workspace settings",
+    Permission.WORKSPACE_SETTINGS: "Modify workspace settings",
 }
 P = Permission
 _ALL = frozenset(Permission)
