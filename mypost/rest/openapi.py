@@ -180,6 +180,8 @@ def _refusals(endpoint: Endpoint) -> Iterator[Code]:
         codes |= {Code.NOT_FOUND}
     if endpoint.operation.kind == "mutation":
         codes |= {Code.CONFLICT, Code.FORBIDDEN}
+    if endpoint.operation.requires:
+        codes.add(Code.FORBIDDEN)
     if binding.versioned:
         codes.add(Code.PRECONDITION_FAILED)
     if binding.reads_body:

@@ -15,6 +15,7 @@ Rule = Callable[[Any], Verdict]
 
 EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f.]+(\.[^@\s\x00-\x1f.]+)+")
 WEB_ADDRESS = re.compile(r"https?://[^\s/?#]+\S*")
+MAX_EMAIL, MAX_ADDRESS = 254, 2000  # RFC 5321 §4.5.3.1; the column's size
 MIN_PASSWORD, MAX_PASSWORD = 8, 128
 _COMMON = """
     password password1 password12 password123 passw0rd p@ssw0rd 12345678 123456789
@@ -58,14 +59,14 @@ def most(count: int) -> Rule:
 
 def email(value: str) -> Verdict:
     """An address with one @ and a domain with a dot."""
-    if len(value) > 254 or not EMAIL.fullmatch(value):  # noqa: PLR2004 - RFC 5321 §4.5.3.1
+    if len(value) > MAX_EMAIL or not EMAIL.fullmatch(value):
         return "Invalid email format", FaultCode.INVALID
     return None
 
 
 def web_address(value: str) -> Verdict:
     """An http or https address of at most 2,000 characters."""
-    if len(value) > 2000 or not WEB_ADDRESS.fullmatch(value):  # noqa: PLR2004 - the column's size
+    if len(value) > MAX_ADDRESS or not WEB_ADDRESS.fullmatch(value):
         return "Must be an address such as https://example.com/post/1", FaultCode.INVALID
     return None
 
@@ -77,6 +78,11 @@ def password(value: str) -> Verdict:
     if value.lower() in COMMON_PASSWORDS:
         return "This password is too common", FaultCode.INVALID
     return None
+
+
+says(email, format="email", maxLength=MAX_EMAIL)
+says(web_address, format="uri", maxLength=MAX_ADDRESS)
+says(password, minLength=MIN_PASSWORD, maxLength=MAX_PASSWORD)
 
 
 @cache
