@@ -7,10 +7,11 @@ STREAM = "mypost:events:{}"
 
 
 class EventType(StrEnum):
-    """Every event type; the database writes those of posts, targets and accounts."""
+    """Every event type; the database writes those of posts, targets, accounts and approvals."""
 
     POST_APPROVED = "post.approved"
     POST_CANCELLED = "post.cancelled"
+    POST_DRAFT = "post.draft"
     POST_FAILED = "post.failed"
     POST_NEEDS_CONFIRMATION = "post.needs_confirmation"
     POST_PARTIALLY_PUBLISHED = "post.partially_published"
@@ -31,3 +32,8 @@ class EventType(StrEnum):
     ACCOUNT_DISCONNECTED = "account.disconnected"
     ACCOUNT_EXPIRING = "account.expiring"
     ACCOUNT_NEEDS_REAUTH = "account.needs_reauth"
+    APPROVAL_APPROVED = "approval.approved"
+    APPROVAL_REJECTED = "approval.rejected"
+    APPROVAL_REQUESTED = "approval.requested"
+    APPROVAL_VOIDED = "approval.voided"
+    APPROVAL_WITHDRAWN = "approval.withdrawn"

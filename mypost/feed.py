@@ -18,6 +18,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from mypost.errors import invalid
 from mypost.events import STREAM
 from mypost.models.base import SCOPED, Row
 from mypost.models.reads import Reads
@@ -46,6 +47,15 @@ class Event:
     brand_id: UUID | None
     occurred_at: datetime
     payload: dict[str, Any]
+
+
+def number_of(after: str | None) -> int | None:
+    """Reads a subscriber's cursor. Raises Invalid at `after`."""
+    if after is None:
+        return None
+    if not after.isascii() or not after.isdigit() or len(after) > 18:  # noqa: PLR2004 - bigint
+        raise invalid("after", "This cursor does not belong to this list")
+    return int(after)
 
 
 class Overflow(Exception):

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from tests.client import Api, Person
 
+APPROVAL = "{ id postId status requestedBy requestedAt decidedBy decidedAt reason contentHash }"
 POST = (
     "{ id brandId content status phase version mediaIds targetAccountIds tags scheduledAt"
-    " publishedAt createdBy createdAt updatedAt targets { id accountId network status content"
+    f" publishedAt createdBy createdAt updatedAt approval {APPROVAL}"
+    " targets { id accountId network status content"
     " mediaIds options externalId externalUrl publishedAt attempts nextAttemptAt"
     " error { category source retryable message networkCode } risk } }"
 )
@@ -248,6 +250,39 @@ OPERATIONS = {
         POST,
         "post",
     ),
+    "submit_post_for_approval": Spelling(
+        "POST /posts/{id}/approvals",
+        "mutation",
+        "submitPostForApproval",
+        "PostActionInput",
+        APPROVAL,
+        "approval",
+    ),
+    "approve_approval": Spelling(
+        "POST /approvals/{id}/approve",
+        "mutation",
+        "approveApproval",
+        "ApprovalActionInput",
+        APPROVAL,
+        "approval",
+    ),
+    "reject_approval": Spelling(
+        "POST /approvals/{id}/reject",
+        "mutation",
+        "rejectApproval",
+        "RejectApprovalInput",
+        APPROVAL,
+        "approval",
+    ),
+    "withdraw_approval": Spelling(
+        "POST /approvals/{id}/withdraw",
+        "mutation",
+        "withdrawApproval",
+        "ApprovalActionInput",
+        APPROVAL,
+        "approval",
+    ),
+    "approval": Spelling("GET /approvals/{id}", "query", "approval", "", APPROVAL),
     "workspace": Spelling("GET /workspaces/{id}", "query", "workspace", "", WORKSPACE),
     "brand": Spelling("GET /brands/{id}", "query", "brand", "", BRAND),
     "post": Spelling("GET /posts/{id}", "query", "post", "", POST),

@@ -26,6 +26,7 @@ ENTRIES = {
     "social_account": (Access.MEMBER, None),
     "social_connection": (Access.MEMBER, None),
     "post": (Access.MEMBER, None),
+    "approval": (Access.MEMBER, None),
     "rate_limit": (Access.VIEWER, None),
     "register": (Access.PUBLIC, None),
     "login": (Access.PUBLIC, None),
@@ -69,7 +70,12 @@ ENTRIES = {
     "cancel_post": (Access.MEMBER, Permission.POSTS_SCHEDULE),
     "retry_target": (Access.MEMBER, Permission.POSTS_PUBLISH),
     "resolve_target": (Access.MEMBER, Permission.POSTS_PUBLISH),
+    "submit_post_for_approval": (Access.MEMBER, Permission.POSTS_EDIT),
+    "approve_approval": (Access.MEMBER, Permission.POSTS_PUBLISH),
+    "reject_approval": (Access.MEMBER, Permission.POSTS_PUBLISH),
+    "withdraw_approval": (Access.MEMBER, Permission.POSTS_EDIT),
     "post_status_changed": (Access.MEMBER, None),
+    "approval_changed": (Access.MEMBER, None),
 }
 
 

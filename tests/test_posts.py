@@ -84,6 +84,7 @@ async def test_the_whole_post_object_is_there(door: Door, ann: Person) -> None:
         "id": post["id"], "version": 1, "updatedAt": post["createdAt"], "targets": [target],
         "brandId": ann.brand, "content": "Hi 👋", "status": "draft", "phase": "draft",
         "mediaIds": [], "targetAccountIds": [account], "tags": [], "scheduledAt": None,
+        "approval": None,
         "publishedAt": None, "createdBy": ann.id, "createdAt": post["createdAt"],
     }  # fmt: skip
     assert target == {

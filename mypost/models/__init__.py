@@ -1,6 +1,7 @@
 """Rows and the rules that hold whatever the door."""
 
 from mypost.models.accounts import Account
+from mypost.models.approvals import Approval
 from mypost.models.audit import AuditEvent
 from mypost.models.brands import Brand
 from mypost.models.connections import Connection
@@ -11,6 +12,7 @@ from mypost.models.workspaces import Workspace
 
 __all__ = [
     "Account",
+    "Approval",
     "AuditEvent",
     "Brand",
     "Connection",

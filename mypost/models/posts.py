@@ -4,10 +4,12 @@ What the world did to a target is written by the dispatcher's functions and by t
 (`migrations/0003_publishing.sql`); a post's `phase` is derived, nobody writes it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from uuid import UUID, uuid4
 
+import asyncpg
 from tortoise import fields
 from tortoise.fields import Now
 from tortoise.models import Model
@@ -33,6 +35,7 @@ class Post(Model):
     version = fields.IntField(db_default=1)
     created_by = fields.UUIDField()
     scheduled_by = fields.UUIDField(null=True)
+    approval_id = fields.UUIDField(null=True)
     created_at = fields.DatetimeField(db_default=Now())
     updated_at = fields.DatetimeField(db_default=Now())
     deleted_at = fields.DatetimeField(null=True)
@@ -111,6 +114,7 @@ SHOWN = (
     " next_attempt_at, external_id, external_url, published_at, error, risk"
 )
 BY_ID = Relation(Post, "posts", "id", "id", where=ALIVE, one=True)
+OF_APPROVAL = Relation(Post, "posts", "post_id", "id", where=ALIVE, one=True)
 OF_TARGET = Relation(Post, "posts", "post_id", "id", one=True)
 BY_BRAND = Listing(
     "posts",
@@ -162,6 +166,7 @@ STATUS_OF_PHASE = {
 STATUS_OF_STATE = {"claimed": "scheduled", "sending": "publishing", "confirming": "publishing"}
 MOVABLE = ("pending", "scheduled", "claimed")
 PLANNED = ("scheduled", "publishing")
+UNAPPROVED = "MP002"  # what `migrations/0011_approvals.sql` raises
 
 
 def phases_of(statuses: list[str]) -> list[str]:
@@ -231,9 +236,11 @@ JOIN = (
     "INSERT INTO targets (id, workspace_id, post_id, account_id, position, dispatch_key)"
     " VALUES ($1, $2, $3, $4, $5, $6)"
 )
+# Nothing joins the queue when the change has just taken the post out of it: its approval was void.
 QUEUE = (
-    "UPDATE targets SET state = 'scheduled', due_at = $2 WHERE post_id = $1"
-    " AND NOT removed AND state = 'pending'"
+    "UPDATE targets t SET state = 'scheduled', due_at = p.scheduled_at FROM posts p"
+    " WHERE p.id = $1 AND p.stage = ANY ($2) AND t.post_id = p.id"
+    " AND NOT t.removed AND t.state = 'pending'"
 )
 LEAVE = (
     "UPDATE targets SET removed = true, state = 'pending', due_at = NULL, fence = fence + 1,"
@@ -250,14 +257,15 @@ async def aim(db: Db, post: Post, account_ids: list[UUID]) -> None:
             await db.run(JOIN, target, post.workspace_id, post.id, account, position, key)
     if post.stage in PLANNED:
         # Who joins does so before others leave: a post without a queue would look cancelled.
-        await db.run(QUEUE, post.id, post.scheduled_at)
+        await db.run(QUEUE, post.id, list(PLANNED))
     await db.run(LEAVE, post.id, list(MOVABLE), account_ids)
 
 
 async def schedule(db: Db, post: Post, at: datetime, by: UUID, stage: str = "scheduled") -> None:
     """Puts every waiting target in its lane, due at `at`; the caller holds the locks.
 
-    `stage` is `scheduled`, or `publishing` when somebody wants it out now.
+    `stage` is `scheduled`, or `publishing` when somebody wants it out now. Raises IllegalState when
+    the workspace demands an approval that the post has not.
     """
     await db.run(
         "UPDATE posts SET stage = $4, scheduled_at = $2, scheduled_by = $3,"
@@ -267,14 +275,28 @@ async def schedule(db: Db, post: Post, at: datetime, by: UUID, stage: str = "sch
         by,
         stage,
     )
-    await db.run(
-        "UPDATE targets SET state = 'scheduled', due_at = $2, next_attempt_at = NULL,"
-        " attempts = 0, error = NULL, fence = fence + 1, lease_owner = NULL, lease_until = NULL"
-        " WHERE post_id = $1 AND NOT removed AND state = ANY ($3)",
-        post.id,
-        at,
-        list(MOVABLE),
-    )
+    with _approved():
+        await db.run(
+            "UPDATE targets SET state = 'scheduled', due_at = $2, next_attempt_at = NULL,"
+            " attempts = 0, error = NULL, fence = fence + 1, lease_owner = NULL, lease_until = NULL"
+            " WHERE post_id = $1 AND NOT removed AND state = ANY ($3)",
+            post.id,
+            at,
+            list(MOVABLE),
+        )
+
+
+@contextmanager
+def _approved() -> Iterator[None]:
+    """Spells the database's refusal of a plan that nobody has approved."""
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        if error.sqlstate != UNAPPROVED:
+            raise
+        raise IllegalState(
+            "This workspace demands approval: submit the post and have it approved first"
+        ) from None
 
 
 async def unschedule(db: Db, post: Post) -> None:
@@ -294,12 +316,13 @@ async def unschedule(db: Db, post: Post) -> None:
 
 async def retry(db: Db, target: Target, at: datetime) -> None:
     """Puts a target that has not gone out back into its lane; the caller holds the locks."""
-    await db.run(
-        "UPDATE targets SET state = 'scheduled', due_at = $2, next_attempt_at = NULL,"
-        " attempts = 0, error = NULL, fence = fence + 1 WHERE id = $1",
-        target.id,
-        at,
-    )
+    with _approved():
+        await db.run(
+            "UPDATE targets SET state = 'scheduled', due_at = $2, next_attempt_at = NULL,"
+            " attempts = 0, error = NULL, fence = fence + 1 WHERE id = $1",
+            target.id,
+            at,
+        )
 
 
 async def resolve(db: Db, target: Target, *, live: bool, url: str | None, by: UUID) -> None:

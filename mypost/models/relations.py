@@ -85,12 +85,12 @@ class Reader:
     def __init__(self, db: Db, scope: Callable[[], list[UUID]]) -> None:
         self.db = db
         self.scope = scope
-        self._known: dict[Asked, dict[UUID, Any]] = {}
+        self._known: dict[Asked, dict[UUID | None, Any]] = {}
         self._awaited: dict[Asked, dict[UUID, asyncio.Future[None]]] = {}
         self._loaders: dict[Relation[Any], DataLoader[UUID, Any]] = {}
 
     async def many(
-        self, relation: Relation[Any], keys: Sequence[UUID], json: str | None = None
+        self, relation: Relation[Any], keys: Sequence[UUID | None], json: str | None = None
     ) -> list[Any]:
         """Answers what the relation leads to from each key; with `json` rows as their JSON."""
         if json is not None and self.db.connection is None:
@@ -98,19 +98,24 @@ class Reader:
                 return await self._many((relation, json), keys)
         return await self._many((relation, None), keys)
 
-    async def _many(self, asked: "Asked", keys: Sequence[UUID]) -> list[Any]:
-        known = self._known.setdefault(asked, {})
+    async def _many(self, asked: "Asked", keys: Sequence[UUID | None]) -> list[Any]:
+        # A key that is null leads nowhere, and asks nothing.
+        known = self._known.setdefault(asked, {None: None})
         awaited = self._awaited.setdefault(asked, {})
-        missing = [key for key in dict.fromkeys(keys) if key not in known and key not in awaited]
+        missing = [k for k in dict.fromkeys(keys) if k and k not in known and k not in awaited]
         if missing:
             await self._read(asked, missing, known, awaited)
         if awaited:
-            for arriving in {awaited[key] for key in keys if key in awaited}:
+            for arriving in {awaited[key] for key in keys if key and key in awaited}:
                 await arriving
         return [known[key] for key in keys]
 
-    def load(self, relation: Relation[Any], key: UUID) -> asyncio.Future[Any]:
+    def load(self, relation: Relation[Any], key: UUID | None) -> asyncio.Future[Any]:
         """Answers what the relation leads to from a key, with the others of this turn."""
+        if key is None:
+            nowhere = asyncio.get_running_loop().create_future()
+            nowhere.set_result(None)
+            return nowhere
         if relation not in self._loaders:
 
             async def batch(keys: Sequence[UUID]) -> list[Any]:
@@ -123,7 +128,7 @@ class Reader:
         self,
         asked: "Asked",
         keys: list[UUID],
-        known: dict[UUID, Any],
+        known: dict[UUID | None, Any],
         awaited: dict[UUID, asyncio.Future[None]],
     ) -> None:
         """Reads keys that nobody has asked for; who asks meanwhile waits for this reading."""
@@ -133,7 +138,7 @@ class Reader:
         awaited.update(dict.fromkeys(keys, arriving))
         try:
             rows = await self.db.rows(relation.model, sql, self.scope(), keys)
-            known.update(relation.group(keys, rows, json))
+            known.update(relation.group(keys, rows, json).items())
         except BaseException as error:
             arriving.set_exception(error)
             arriving.exception()  # whether anybody waits is not known here

@@ -99,3 +99,7 @@ COLUMNS = "id, email, name, timezone, created_at, updated_at"
 COLLEAGUES = "id IN (SELECT m.user_id FROM members m WHERE m.workspace_id = ANY ($1::uuid[]))"
 BY_ID = Relation(User, "users", "id", "id", scope=COLLEAGUES, columns=COLUMNS, one=True)
 AUTHOR = Relation(User, "users", "created_by", "id", scope=COLLEAGUES, columns=COLUMNS, one=True)
+REQUESTER = Relation(
+    User, "users", "requested_by", "id", scope=COLLEAGUES, columns=COLUMNS, one=True
+)
+DECIDER = Relation(User, "users", "decided_by", "id", scope=COLLEAGUES, columns=COLUMNS, one=True)

@@ -3,6 +3,7 @@
 from mypost.resolvers import (
     account,
     accounts,
+    approvals,
     audit,
     auth,
     brands,
@@ -21,6 +22,7 @@ from mypost.resolvers import (
 __all__ = [
     "account",
     "accounts",
+    "approvals",
     "audit",
     "auth",
     "brands",

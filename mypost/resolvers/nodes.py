@@ -10,6 +10,7 @@ from mypost.context import Context, workspace_of
 from mypost.errors import invalid
 from mypost.models import (
     accounts,
+    approvals,
     brands,
     connections,
     invitations,
@@ -31,6 +32,7 @@ KINDS: dict[ids.Tag | None, Relation[Any]] = {
     ids.Tag.ACCOUNT: accounts.BY_ID,
     ids.Tag.CONNECTION: connections.BY_ID,
     ids.Tag.POST: posts.BY_ID,
+    ids.Tag.APPROVAL: approvals.BY_ID,
     ids.Tag.TARGET: posts.TARGET_BY_ID,
 }
 

@@ -84,8 +84,12 @@ async def update_post(ctx: Context, post: Post, input: UpdatePostInput) -> Post:
 async def _reschedule(ctx: Context, post: Post, input: UpdatePostInput) -> None:
     """Applies a new time, none, or the old one to accounts that have just been added."""
     if input.scheduled_at is None:
-        if post.scheduled_at is not None and input.target_account_ids is not None:
-            await _schedule(ctx, post, post.scheduled_at)
+        if post.scheduled_at is None or input.target_account_ids is None:
+            return
+        # A change that voids a demanded approval has taken the post out of its lanes.
+        planned = await ctx.get(rows.BY_ID, post.id, "post")
+        if planned.scheduled_at is not None:
+            await _schedule(ctx, post, planned.scheduled_at)
     elif input.scheduled_at.value is None:
         await rows.unschedule(ctx.db, post)
     else:

@@ -1,4 +1,4 @@
-"""Post status as it happens."""
+"""Posts and their reviews as they happen."""
 
 from collections.abc import AsyncIterator
 
@@ -7,11 +7,15 @@ import strawberry
 from mypost import ids
 from mypost.context import Context
 from mypost.errors import invalid
-from mypost.feed import Event, Overflow
-from mypost.models import brands
+from mypost.feed import Event, Overflow, number_of
+from mypost.models import brands, workspaces
 from mypost.models.brands import Brand
+from mypost.models.workspaces import Workspace
 from mypost.operation import On, subscription
-from mypost.schema.posts import PostStatusUpdate, ResyncRequired, told
+from mypost.schema import approval_events
+from mypost.schema.approval_events import ApprovalUpdate
+from mypost.schema.common import ResyncRequired
+from mypost.schema.posts import PostStatusUpdate, told
 
 
 @subscription(on=On(brands.BY_ID, "brand", "brand_id"))
@@ -29,15 +33,29 @@ async def post_status_changed(
         return mine and (chosen is None or event.payload["postId"] in chosen)
 
     try:
-        async for event in ctx.services.feed.listen(brand.workspace_id, wants, _number(after)):
+        async for event in ctx.services.feed.listen(brand.workspace_id, wants, number_of(after)):
             yield told(event)
     except Overflow as lost:
         yield ResyncRequired(cursor=str(lost.number), reason="This subscriber reads too slowly")
 
 
-def _number(after: str | None) -> int | None:
-    if after is None:
-        return None
-    if not after.isascii() or not after.isdigit() or len(after) > 18:  # noqa: PLR2004 - bigint
-        raise invalid("after", "This cursor does not belong to this list")
-    return int(after)
+@subscription(on=On(workspaces.BY_ID, "workspace", "workspace_id"))
+async def approval_changed(
+    ctx: Context,
+    workspace: Workspace,
+    brand_id: strawberry.ID | None = None,
+    after: str | None = None,
+) -> AsyncIterator[ApprovalUpdate]:
+    """Tells each time a review is asked for, decided, withdrawn or void; `after` resumes."""
+    brand = ids.parse(brand_id)
+    if brand_id is not None and brand is None:
+        raise invalid("brandId", "Not an id")
+
+    def wants(event: Event) -> bool:
+        return event.type.startswith("approval.") and brand in (None, event.brand_id)
+
+    try:
+        async for event in ctx.services.feed.listen(workspace.id, wants, number_of(after)):
+            yield approval_events.told(event)
+    except Overflow as lost:
+        yield ResyncRequired(cursor=str(lost.number), reason="This subscriber reads too slowly")

@@ -7,6 +7,8 @@ from typing import Any
 
 from mypost import ids
 from mypost.context import Context
+from mypost.errors import IllegalState
+from mypost.models import approvals
 from mypost.models import workspaces as rows
 from mypost.models.paging import Slice
 from mypost.models.workspaces import Workspace
@@ -15,7 +17,11 @@ from mypost.permissions import DEFAULT_ROLES, OWNER, Permission
 from mypost.resolvers.account import shown
 from mypost.schema.common import Connection
 from mypost.schema.users import Viewer
-from mypost.schema.workspaces import CreateWorkspaceInput, UpdateWorkspaceInput
+from mypost.schema.workspaces import (
+    CreateWorkspaceInput,
+    UpdateWorkspaceInput,
+    WorkspaceSettingsInput,
+)
 
 
 @query()
@@ -82,10 +88,22 @@ def _slug(name: str) -> str:
 async def update_workspace(
     ctx: Context, workspace: Workspace, input: UpdateWorkspaceInput
 ) -> Workspace:
-    """Changes a workspace's name or time zone."""
+    """Changes a workspace's name, time zone or settings."""
+    settings = input.settings or WorkspaceSettingsInput()
+    # What is planned was accepted: it is not stopped behind its author's back.
+    if settings.approval_required and not workspace.approval_required:
+        waiting = await approvals.waiting_without(ctx.db, workspace.id)
+        if waiting:
+            raise IllegalState(
+                f"{waiting} planned posts are not approved: cancel them, or let them go out first",
+                "settings.approvalRequired",
+            )
     await ctx.db.run(
         "UPDATE workspaces SET name = coalesce($2, name), timezone = coalesce($3, timezone),"
+        " approval_required = coalesce($4, approval_required),"
+        " allow_self_approval = coalesce($5, allow_self_approval),"
         " version = version + 1, updated_at = mypost_now() WHERE id = $1",
         workspace.id, input.name and input.name.strip(), input.timezone,
+        settings.approval_required, settings.allow_self_approval,
     )  # fmt: skip
     return await ctx.get(rows.BY_ID, workspace.id, "workspace")

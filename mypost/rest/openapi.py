@@ -22,7 +22,7 @@ TAGS = {
     "auth": "Sign-in", "workspaces": "Workspaces", "brands": "Brands",
     "roles": "Team", "invitations": "Team", "permissions": "Team",
     "social-accounts": "Social accounts", "social-connections": "Social accounts",
-    "posts": "Posts",
+    "posts": "Posts", "approvals": "Approvals",
 }  # fmt: skip
 REASONS = {
     Code.VALIDATION_ERROR: "Something in the request is wrong: `details` names every field",

@@ -32,7 +32,7 @@ SESSION = ("refreshToken", "refreshExpiresIn")
 OFFER = ("authorizationUrl", "fields")
 CONNECTION = "/social-connections/{connectionId}"
 HIDDEN = ("viewerPermissions",)
-TARGETS = ("targets",)
+TARGETS = ("targets", "approval")
 
 ROUTES = (
     Route("POST", "/auth/register", "register", 201, ("user",), (), SESSION, (), "/auth/me"),
@@ -106,4 +106,10 @@ ROUTES = (
     Route("POST", "/posts/{id}/cancel", "cancelPost", include=TARGETS),
     Route("POST", "/posts/{id}/targets/{targetId}/retry", "retryTarget", 202, include=TARGETS),
     Route("POST", "/posts/{id}/targets/{targetId}/resolve", "resolveTarget", include=TARGETS),
+    Route("POST", "/posts/{id}/approvals", "submitPostForApproval", 201),
+    Route("GET", "/workspaces/{workspaceId}/approvals", "workspace.approvals"),
+    Route("GET", "/approvals/{id}", "approval"),
+    Route("POST", "/approvals/{id}/approve", "approveApproval"),
+    Route("POST", "/approvals/{id}/reject", "rejectApproval"),
+    Route("POST", "/approvals/{id}/withdraw", "withdrawApproval"),
 )  # fmt: skip

@@ -166,6 +166,16 @@ class UserError:
     path: list[str]
 
 
+@strawberry.type(
+    description="Events were missed: read the posts again, then go on from the cursor."
+)
+class ResyncRequired:
+    """Events were missed: read the posts again, then go on from the cursor."""
+
+    cursor: str
+    reason: str
+
+
 @strawberry.interface(description="What every mutation answers; with errors, nothing was written.")
 class MutationPayload:
     """What every mutation answers; with errors, nothing was written."""

@@ -5,6 +5,7 @@ import strawberry
 import mypost.resolvers  # noqa: F401 - declares the operations
 from mypost.schema.account import AccessTokenPayload, ChangePasswordPayload, ViewerPayload
 from mypost.schema.accounts import SocialAccountPayload
+from mypost.schema.approvals import ApprovalPayload
 from mypost.schema.auth import LoginPayload, LogoutPayload, RefreshPayload
 from mypost.schema.brands import BrandPayload, DeletePayload
 from mypost.schema.connections import ConnectionOfferPayload, ConnectionPayload
@@ -66,3 +67,7 @@ class Mutation:
     cancel_post: PostPayload = changed("cancel_post", PostPayload)
     retry_target: PostPayload = changed("retry_target", PostPayload)
     resolve_target: PostPayload = changed("resolve_target", PostPayload)
+    submit_post_for_approval: ApprovalPayload = changed("submit_post_for_approval", ApprovalPayload)
+    approve_approval: ApprovalPayload = changed("approve_approval", ApprovalPayload)
+    reject_approval: ApprovalPayload = changed("reject_approval", ApprovalPayload)
+    withdraw_approval: ApprovalPayload = changed("withdraw_approval", ApprovalPayload)

@@ -9,9 +9,10 @@ import strawberry
 
 from mypost import ids
 from mypost.feed import Event
-from mypost.models import accounts, brands, posts, users
+from mypost.models import accounts, approvals, brands, posts, users
 from mypost.schema import rules
 from mypost.schema.accounts import Network, SocialAccount
+from mypost.schema.approvals import Approval
 from mypost.schema.brands import Brand
 from mypost.schema.common import (
     FREE,
@@ -19,6 +20,7 @@ from mypost.schema.common import (
     Info,
     MutationPayload,
     Node,
+    ResyncRequired,
     column,
     computed,
     derived,
@@ -169,6 +171,9 @@ class Post(Node):
     created_by: strawberry.ID
     created_at: datetime
     updated_at: datetime
+    approval: Approval | None = relation(
+        approvals.OF_POST, "The newest request for its review; null when nobody has asked."
+    )
     brand: Brand = relation(brands.OWNER, "Whose voice it is.")
     author: User | None = relation(users.AUTHOR, "Who wrote it; null when he has left.")
     targets: list[Target] = relation(posts.TARGETS, "Where it goes and how it went.", size=4)
@@ -275,16 +280,6 @@ class PostStatusEvent:
     target_status: TargetStatus | None
     post: Post = computed(event_post)
     target: Target | None = computed(event_target)
-
-
-@strawberry.type(
-    description="Events were missed: read the posts again, then go on from the cursor."
-)
-class ResyncRequired:
-    """Events were missed: read the posts again, then go on from the cursor."""
-
-    cursor: str
-    reason: str
 
 
 PostStatusUpdate = Annotated[

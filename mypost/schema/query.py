@@ -7,6 +7,7 @@ from mypost.engine.cost import ListSize
 from mypost.resolvers.nodes import MAX_IDS
 from mypost.schema.account import AccessToken, Session
 from mypost.schema.accounts import SocialAccount
+from mypost.schema.approvals import Approval
 from mypost.schema.audit import AuditEvent
 from mypost.schema.brands import Brand
 from mypost.schema.common import Connection, Node, pages
@@ -36,6 +37,7 @@ class Query:
     social_account: SocialAccount | None = asked("social_account")
     social_connection: SocialConnection | None = asked("social_connection")
     post: Post | None = asked("post")
+    approval: Approval | None = asked("approval")
     audit_events: Connection[AuditEvent] = asked("audit_events", pages("first"))
     sessions: Connection[Session] = asked("sessions", pages())
     access_tokens: Connection[AccessToken] = asked("access_tokens", pages())

@@ -11,3 +11,4 @@ class Subscription:
     """Hearing what happens as it happens."""
 
     post_status_changed = heard("post_status_changed")
+    approval_changed = heard("approval_changed")

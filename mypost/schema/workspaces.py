@@ -9,6 +9,7 @@ from mypost import ids
 from mypost.models import brands, invitations, members, roles
 from mypost.permissions import Permission
 from mypost.schema import rules
+from mypost.schema.approvals import Approval, approvals_field
 from mypost.schema.common import (
     Connection,
     Info,
@@ -75,6 +76,7 @@ class Workspace(Node):
     invitations: Connection[Invitation] = listing(
         invitations.BY_WORKSPACE, "Who has been invited, newest first."
     )
+    approvals: Connection[Approval] = approvals_field
     roles: Connection[Role] = listing(roles.BY_WORKSPACE, "Its roles, newest first.")
 
 
@@ -86,6 +88,14 @@ class CreateWorkspaceInput:
     timezone: str | None = ruled(rules.timezone, default=None)
 
 
+@strawberry.input(description="What to decide anew; what is left out stays.")
+class WorkspaceSettingsInput:
+    """What to decide anew; what is left out stays."""
+
+    approval_required: bool | None = None
+    allow_self_approval: bool | None = None
+
+
 @strawberry.input(description="What to change; what is left out stays.")
 class UpdateWorkspaceInput:
     """What to change; what is left out stays."""
@@ -93,6 +103,7 @@ class UpdateWorkspaceInput:
     id: strawberry.ID
     name: str | None = ruled(rules.length(100), default=None)
     timezone: str | None = ruled(rules.timezone, default=None)
+    settings: WorkspaceSettingsInput | None = None
     expected_version: int | None = None
 
 
