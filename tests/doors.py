@@ -82,7 +82,8 @@ OPERATIONS = {
         "mutation",
         "updateViewer",
         "UpdateViewerInput",
-        "{ id email name timezone }",
+        "{ id email name timezone"
+        " notifications { postFailed postNeedsConfirmation accountNeedsReauth } }",
         "viewer",
     ),
     "change_password": Spelling(

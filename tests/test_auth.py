@@ -161,6 +161,9 @@ async def test_me_is_who_i_am_and_what_i_may_do(api: Api, ann: Person) -> None:
     place = {"id": ann.workspace, "name": "Ann's", "role": {"name": "Editor"}}
     assert me == {
         "id": editor.id, "email": editor.email, "name": "Editor", "timezone": "UTC",
+        "notifications": dict.fromkeys(
+            ("postFailed", "postNeedsConfirmation", "accountNeedsReauth"), True
+        ),
         "workspaces": [{**place, "permissions": allowed}],
     }  # fmt: skip
     (owned,) = said["data"]["viewer"]["workspaces"]

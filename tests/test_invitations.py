@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -37,6 +38,19 @@ class Post:
             "mailer": mail.Mailer(told, house.keys),
         }
 
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, house: House) -> AsyncIterator["Post"]:
+        """A real SMTP server on loopback that the job hands letters to."""
+        await house.owner.execute("DELETE FROM mails")
+        box = cls(house)
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: SMTP(box), "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        box.context["mailer"].settings.smtp_url = f"smtp://127.0.0.1:{port}"
+        async with server:
+            yield box
+
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802
         self.letters.append(message_from_bytes(envelope.content, policy=policy.default))  # type: ignore[arg-type]
         return "250 OK"
@@ -56,14 +70,7 @@ class Post:
 
 @pytest.fixture
 async def post(house: House) -> AsyncIterator[Post]:
-    """A real SMTP server on loopback that the job hands letters to."""
-    await house.owner.execute("DELETE FROM mails")
-    box = Post(house)
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: SMTP(box), "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    box.context["mailer"].settings.smtp_url = f"smtp://127.0.0.1:{port}"
-    async with server:
+    async with Post.open(house) as box:
         yield box
 
 

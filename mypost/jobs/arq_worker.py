@@ -70,7 +70,7 @@ def worker(settings: Settings, **options: Any) -> arq.Worker:
         "functions": [arq.func(job, name=name, keep_result=0) for name, job in JOBS.items()],
         "cron_jobs": [
             arq.cron(housekeep.forget_sessions, minute=0, second=0, keep_result=0),
-            arq.cron(mail.send, second=30, keep_result=0),
+            arq.cron(mail.send, second={0, 15, 30, 45}, keep_result=0),
         ],
         "redis_settings": redis_settings(str(settings.redis_url)),
         "on_startup": open_pool,

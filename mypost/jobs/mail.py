@@ -11,6 +11,7 @@ import aiosmtplib
 import structlog
 
 from mypost.crypto import Keys
+from mypost.jobs import letters
 from mypost.settings import Settings
 
 log = structlog.get_logger()
@@ -33,10 +34,16 @@ class Mailer:
         letter["From"] = self.settings.mail_from
         # An address is one, whatever a header would make of its characters.
         letter["To"] = Address(addr_spec=row.address)
-        letter["Subject"] = " ".join(row.subject.split())
+        subject, text = self._words(row)
+        letter["Subject"] = " ".join(subject.split())
         letter["Message-ID"] = f"<{row.id}@{urlsplit(self.settings.origin).hostname}>"
-        letter.set_content(self.keys.decrypt(row.body, NOBODY, row.id, "mail").decode())
+        letter.set_content(text)
         return letter
+
+    def _words(self, row: Any) -> tuple[str, str]:
+        if row.notice is not None:
+            return letters.notice(row.notice, self.settings.origin)
+        return row.subject, self.keys.decrypt(row.body, NOBODY, row.id, "mail").decode()
 
     async def send(self, row: Any) -> None:
         """Sends one letter; raises whatever keeps it from being sent."""

@@ -1,10 +1,15 @@
 """People, their sessions, and their membership in workspaces."""
 
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
 from tortoise import fields
 from tortoise.contrib.postgres.fields import ArrayField
 from tortoise.fields import Now
 from tortoise.models import Model
 
+from mypost.models.base import Db
 from mypost.models.relations import Relation
 
 
@@ -16,6 +21,9 @@ class User(Model):
     name = fields.CharField(100)
     timezone = fields.CharField(64, db_default="UTC")
     password_hash = fields.CharField(200)
+    mail_post_failed = fields.BooleanField(db_default=True)
+    mail_post_needs_confirmation = fields.BooleanField(db_default=True)
+    mail_account_needs_reauth = fields.BooleanField(db_default=True)
     created_at = fields.DatetimeField(db_default=Now())
     updated_at = fields.DatetimeField(db_default=Now())
 
@@ -103,3 +111,19 @@ REQUESTER = Relation(
     User, "users", "requested_by", "id", scope=COLLEAGUES, columns=COLUMNS, one=True
 )
 DECIDER = Relation(User, "users", "decided_by", "id", scope=COLLEAGUES, columns=COLUMNS, one=True)
+
+
+async def notices(db: Db, id: UUID) -> Any:
+    """Reads about which outcomes a person gets letters."""
+    return await db.record("SELECT * FROM account_notices($1)", id)
+
+
+async def notify(db: Db, id: UUID, chosen: Mapping[str, bool | None]) -> None:
+    """Changes about which outcomes a person gets letters; None leaves one as it is."""
+    await db.value(
+        "SELECT account_notify($1, $2, $3, $4)",
+        id,
+        chosen["post_failed"],
+        chosen["post_needs_confirmation"],
+        chosen["account_needs_reauth"],
+    )

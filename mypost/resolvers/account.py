@@ -1,7 +1,7 @@
 """A person's own account: name, password, sessions, personal access tokens."""
 
 import secrets
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +9,7 @@ from mypost import clock, ids
 from mypost.context import Context
 from mypost.crypto import digest
 from mypost.errors import FaultCode, Forbidden, NotFound, invalid
+from mypost.models import users
 from mypost.models.paging import Page
 from mypost.operation import mutation, query
 from mypost.schema.account import (
@@ -42,11 +43,13 @@ def in_person(ctx: Context) -> None:
 
 @mutation()
 async def update_viewer(ctx: Context, input: UpdateViewerInput) -> Viewer:
-    """Changes the caller's name or time zone."""
+    """Changes the caller's name, time zone, or about what he gets letters."""
     in_person(ctx)
     name = input.name.strip() if input.name else None
     me = ctx.viewer
     await ctx.db.value("SELECT account_update($1, $2, $3)", me.id, name, input.timezone)
+    if input.notifications is not None:
+        await users.notify(ctx.db, me.id, asdict(input.notifications))
     ctx.become(replace(me, name=name or me.name, timezone=input.timezone or me.timezone))
     ctx.services.sessions.forget(me.session_id)
     return shown(ctx)

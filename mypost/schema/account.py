@@ -35,12 +35,22 @@ class AccessToken:
     created_at: datetime
 
 
+@strawberry.input(description="About which outcomes to get letters; what is left out stays.")
+class NotificationsInput:
+    """About which outcomes to get letters; what is left out stays."""
+
+    post_failed: bool | None = None
+    post_needs_confirmation: bool | None = None
+    account_needs_reauth: bool | None = None
+
+
 @strawberry.input(description="What to change; what is left out stays.")
 class UpdateViewerInput:
     """What to change; what is left out stays."""
 
     name: str | None = ruled(rules.length(100), default=None)
     timezone: str | None = ruled(rules.timezone, default=None)
+    notifications: NotificationsInput | None = None
 
 
 @strawberry.input(description="The password now, and the next one.")

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import strawberry
 
 from mypost import ids
+from mypost.models import users
 from mypost.permissions import Permission
 from mypost.schema.common import Info, Node, computed
 
@@ -53,6 +54,21 @@ def memberships(root: strawberry.Parent[Any], info: Info) -> list[ViewerWorkspac
     ]
 
 
+@strawberry.type(description="About which outcomes the viewer gets letters.")
+class Notifications:
+    """About which outcomes the viewer gets letters."""
+
+    post_failed: bool
+    post_needs_confirmation: bool
+    account_needs_reauth: bool
+
+
+async def notifications(info: Info) -> Notifications:
+    """About which outcomes he gets letters."""
+    row = await users.notices(info.context.db, info.context.viewer.id)
+    return Notifications(**row)
+
+
 @strawberry.type(description="Who is calling.")
 class Viewer:
     """Who is calling."""
@@ -61,4 +77,5 @@ class Viewer:
     email: str
     name: str
     timezone: str
+    notifications: Notifications = computed(notifications)
     workspaces: list[ViewerWorkspace] = computed(memberships, size=5)
