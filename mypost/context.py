@@ -176,6 +176,11 @@ class Context:
         """The viewer's membership in the workspace of a row."""
         return self.viewer.memberships[workspace_of(row)]
 
+    async def still_member(self, row: Any) -> bool:
+        """Whether the viewer belongs to the workspace of a row now, or did 5 s ago."""
+        found = await self.services.sessions.holder(self.viewer.session_id)
+        return found is not None and workspace_of(row) in found.memberships
+
     def demand(self, permission: Permission, row: Any) -> None:
         """Raises Forbidden unless the viewer holds the permission where this row lives."""
         member = self.member(row)

@@ -139,12 +139,14 @@ async def ask(operation: Operation, ctx: Context, arguments: Mapping[str, Any]) 
 async def listen(
     operation: Operation, ctx: Context, arguments: Mapping[str, Any]
 ) -> AsyncIterator[Any]:
-    """Runs a subscription's resolver behind its gate."""
+    """Runs a subscription's resolver behind its gate, for as long as the viewer belongs there."""
     assert operation.on is not None  # noqa: S101 - every subscription is on an object
     check_arguments(arguments)
     rest = {k: v for k, v in arguments.items() if k != operation.on.argument}
     row = await operation.target(ctx, arguments[operation.on.argument])
     async for event in operation.resolver(ctx, row, **rest):
+        if not await ctx.still_member(row):
+            return
         yield event
 
 

@@ -62,9 +62,10 @@ class DefaultRole:
 
 
 OWNER = DefaultRole("Owner", _ALL)
+ADMIN = DefaultRole("Admin", _ALL)
 DEFAULT_ROLES = (
     OWNER,
-    DefaultRole("Admin", _ALL),
+    ADMIN,
     DefaultRole("Manager", _ALL - _ADMIN_ONLY),
     DefaultRole(
         "Editor",

@@ -194,6 +194,12 @@ class Sessions:
         """Drops a session from the cache: it changed in this process."""
         self._viewers.pop(session_id, None)
 
+    def forget_workspace(self, workspace_id: UUID) -> None:
+        """Drops everybody who belonged to a workspace from the cache: it is no more."""
+        for session, (_, known) in list(self._viewers.items()):
+            if known is not None and workspace_id in known.memberships:
+                self.forget(session)
+
     async def open(self, db: Db, user_id: UUID) -> Issued:
         """Opens a session and issues its first pair of tokens."""
         session, token, refresh, ends = _chain()

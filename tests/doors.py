@@ -77,6 +77,22 @@ OPERATIONS = {
         WORKSPACE,
         "workspace",
     ),
+    "transfer_workspace": Spelling(
+        "POST /workspaces/{id}/transfer",
+        "mutation",
+        "transferWorkspace",
+        "TransferWorkspaceInput",
+        WORKSPACE,
+        "workspace",
+    ),
+    "delete_workspace": Spelling(
+        "DELETE /workspaces/{id}?force={force}",
+        "mutation",
+        "deleteWorkspace",
+        "DeleteWorkspaceInput",
+        "",
+        "deletedId",
+    ),
     "update_viewer": Spelling(
         "PATCH /auth/me",
         "mutation",

@@ -34,6 +34,8 @@ ENTRIES = {
     "logout": (Access.PUBLIC, None),
     "create_workspace": (Access.VIEWER, None),
     "update_workspace": (Access.MEMBER, Permission.WORKSPACE_SETTINGS),
+    "transfer_workspace": (Access.MEMBER, Permission.WORKSPACE_SETTINGS),
+    "delete_workspace": (Access.MEMBER, Permission.WORKSPACE_SETTINGS),
     "audit_events": (Access.MEMBER, Permission.WORKSPACE_SETTINGS),
     "invite_user": (Access.MEMBER, Permission.USERS_INVITE),
     "resend_invitation": (Access.MEMBER, Permission.USERS_INVITE),
@@ -106,6 +108,8 @@ def test_a_mutation_on_an_object_declares_its_permission() -> None:
 def test_a_mutation_that_changes_a_workspace_is_audited_or_does_it_itself() -> None:
     by_hand = {
         "delete_brand",
+        "transfer_workspace",
+        "delete_workspace",
         "accept_invitation",
         "request_password_reset",
         "reset_password",

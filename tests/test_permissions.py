@@ -131,6 +131,8 @@ ASKED: dict[str, Callable[[Person], Any]] = {
     "reject_approval": lambda ann: {"id": submitted(ann), "reason": "Shorter, please"},
     "withdraw_approval": lambda ann: {"id": submitted(ann)},
 }  # fmt: skip
+# A permission is not enough for these: tests/test_owners.py.
+OWNERS_ONLY = {"transfer_workspace", "delete_workspace"}
 GUARDED = {
     SHORT.get(name, name): permission
     for name, (access, permission) in ENTRIES.items()
@@ -179,7 +181,7 @@ async def test_a_member_is_told_what_he_may_do(api: Api, ann: Person, role: str)
 
 
 def test_every_guarded_change_of_the_doors_is_in_the_matrix() -> None:
-    assert ASKED.keys() == GUARDED.keys() & OPERATIONS.keys()
+    assert ASKED.keys() == (GUARDED.keys() & OPERATIONS.keys()) - OWNERS_ONLY
 
 
 # By one door, for there are many cells; the tests below take the same gate by both.

@@ -46,3 +46,10 @@ async def update(db: Db, role: Role, name: str, permissions: list[str]) -> bool:
     except asyncpg.UniqueViolationError:
         return False
     return True
+
+
+async def default(db: Db, workspace_id: UUID, name: str) -> UUID:
+    """Answers the id of a default role."""
+    sql = "SELECT id FROM roles WHERE workspace_id = $1 AND system AND name = $2"
+    found: UUID = await db.value(sql, workspace_id, name)
+    return found

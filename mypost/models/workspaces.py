@@ -1,9 +1,13 @@
 """The tenant."""
 
+from uuid import UUID
+
 from tortoise import fields
 from tortoise.fields import Now
 from tortoise.models import Model
 
+from mypost.errors import IllegalState
+from mypost.models.base import Db
 from mypost.models.paging import Listing
 from mypost.models.relations import Relation
 
@@ -20,6 +24,7 @@ class Workspace(Model):
     version = fields.IntField(db_default=1)
     created_at = fields.DatetimeField(db_default=Now())
     updated_at = fields.DatetimeField(db_default=Now())
+    deleted_at = fields.DatetimeField(null=True)
 
     class Meta:
         """Its own id is its tenant scope."""
@@ -28,6 +33,60 @@ class Workspace(Model):
 
 
 ITSELF = "id = ANY ($1::uuid[])"
-BY_ID = Relation(Workspace, "workspaces", "id", "id", scope=ITSELF, one=True)
+ALIVE = "deleted_at IS NULL"
+BY_ID = Relation(Workspace, "workspaces", "id", "id", where=ALIVE, scope=ITSELF, one=True)
 OWNER = Relation(Workspace, "workspaces", "workspace_id", "id", scope=ITSELF, one=True)
-ALL = Listing("workspaces", Workspace, "workspaces", scope=ITSELF)
+ALL = Listing("workspaces", Workspace, "workspaces", where=ALIVE, scope=ITSELF)
+
+CANCEL_TARGETS = (
+    "UPDATE targets SET state = 'cancelled', fence = fence + 1, lease_owner = NULL,"
+    " lease_until = NULL WHERE workspace_id = $1 AND NOT removed"
+    " AND state IN ('pending', 'scheduled', 'claimed')"
+)
+DELETE_POSTS = (
+    "UPDATE posts SET deleted_at = mypost_now(), updated_at = mypost_now()"
+    " WHERE workspace_id = $1 AND deleted_at IS NULL"
+)
+DISCONNECT_ACCOUNTS = (
+    "UPDATE accounts SET status = 'disconnected', grant_cipher = NULL, token_expires_at = NULL,"
+    " updated_at = mypost_now() WHERE workspace_id = $1 AND status <> 'disconnected'"
+)
+END_CONNECTIONS = (
+    "UPDATE connections SET status = 'failed'"
+    " WHERE workspace_id = $1 AND status IN ('pending', 'choose_account')"
+)
+REVOKE_INVITATIONS = (
+    "UPDATE invitations SET status = 'revoked' WHERE workspace_id = $1 AND status = 'pending'"
+)
+DELETE_BRANDS = (
+    "UPDATE brands SET deleted_at = mypost_now(), updated_at = mypost_now()"
+    " WHERE workspace_id = $1 AND deleted_at IS NULL"
+)
+DELETE_WORKSPACE = (
+    "UPDATE workspaces SET deleted_at = mypost_now(), version = version + 1,"
+    " updated_at = mypost_now() WHERE id = $1"
+)
+EVERYTHING = (
+    CANCEL_TARGETS,
+    DELETE_POSTS,
+    DISCONNECT_ACCOUNTS,
+    END_CONNECTIONS,
+    REVOKE_INVITATIONS,
+    DELETE_BRANDS,
+    DELETE_WORKSPACE,
+)
+
+
+async def delete(db: Db, id: UUID, *, force: bool) -> int:
+    """Deletes a workspace with all it holds; answers how many posts it cancelled.
+
+    Raises IllegalState while a post is being sent, or while posts are scheduled and `force` is off.
+    """
+    found = await db.record("SELECT * FROM lock_workspace($1)", id)
+    if found.in_flight:
+        raise IllegalState(f"{found.in_flight} posts of this workspace are being sent right now")
+    if found.waiting and not force:
+        raise IllegalState(f"The workspace has {found.waiting} scheduled posts; force cancels them")
+    for statement in EVERYTHING:
+        await db.run(statement, id)
+    return int(found.waiting)

@@ -57,6 +57,8 @@ ROUTES = (
     Route("POST", "/workspaces", "createWorkspace", 201, omit=HIDDEN),
     Route("GET", "/workspaces/{id}", "workspace", omit=HIDDEN),
     Route("PATCH", "/workspaces/{id}", "updateWorkspace", omit=HIDDEN),
+    Route("DELETE", "/workspaces/{id}", "deleteWorkspace", 204, query=("force",)),
+    Route("POST", "/workspaces/{id}/transfer", "transferWorkspace", omit=HIDDEN),
     Route("GET", "/workspaces/{workspaceId}/users", "workspace.users"),
     Route(
         "POST", "/workspaces/{workspaceId}/users/invite", "inviteUser", 201,

@@ -32,6 +32,8 @@ class Mutation:
     revoke_access_token: DeletePayload = changed("revoke_access_token", DeletePayload)
     create_workspace: WorkspacePayload = changed("create_workspace", WorkspacePayload)
     update_workspace: WorkspacePayload = changed("update_workspace", WorkspacePayload)
+    transfer_workspace: WorkspacePayload = changed("transfer_workspace", WorkspacePayload)
+    delete_workspace: DeletePayload = changed("delete_workspace", DeletePayload)
     create_role: RolePayload = changed("create_role", RolePayload)
     update_role: RolePayload = changed("update_role", RolePayload)
     delete_role: DeletePayload = changed("delete_role", DeletePayload)

@@ -107,6 +107,23 @@ class UpdateWorkspaceInput:
     expected_version: int | None = None
 
 
+@strawberry.input(description="Who becomes an owner in the caller's place.")
+class TransferWorkspaceInput:
+    """Who becomes an owner in the caller's place."""
+
+    id: strawberry.ID
+    user_id: strawberry.ID
+
+
+@strawberry.input(description="The workspace to delete; `force` cancels what it has scheduled.")
+class DeleteWorkspaceInput:
+    """The workspace to delete; `force` cancels what it has scheduled."""
+
+    id: strawberry.ID
+    force: bool = False
+    expected_version: int | None = None
+
+
 @strawberry.type(description="The workspace, or why not.")
 class WorkspacePayload(MutationPayload):
     """The workspace, or why not."""
