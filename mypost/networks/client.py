@@ -27,6 +27,7 @@ from mypost.networks.answers import (
     Unsupported,
 )
 
+LONGEST_ANSWER = 2**20  # bytes
 _BUDGET = re.compile(r"limit=([0-9]{1,9}), *remaining=([0-9]{1,9}), *reset=([0-9]{1,9})")
 # What httpcore calls the moment at which the whole request has been written.
 _WRITTEN = "http11.send_request_body.complete"
@@ -100,8 +101,11 @@ class Client:
         if self.written is not None:
             request["extensions"] = {"trace": self._traced}
         try:
-            async with asyncio.timeout(self.timeout):
-                return await self._open().request(method, self.base + path, **request)
+            async with (
+                asyncio.timeout(self.timeout),
+                self._open().stream(method, self.base + path, **request) as response,
+            ):
+                return await _whole(response)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as fault:
             raise NoAnswer(NotSent(f"no connection ({type(fault).__name__})")) from fault
         except (httpx2.HTTPError, TimeoutError) as fault:
@@ -145,6 +149,18 @@ class Client:
         http, self._http = self._http, None
         if http is not None:
             await http.aclose()
+
+
+async def _whole(response: httpx2.Response) -> httpx2.Response:
+    """Reads an answer to its end; raises HTTPError when it is longer than any network's."""
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > LONGEST_ANSWER:
+            raise httpx2.HTTPError("the answer is too long")
+    # What was packed is unpacked now.
+    kept = [(k, v) for k, v in response.headers.multi_items() if k != "content-encoding"]
+    return httpx2.Response(response.status_code, headers=kept, content=bytes(body))
 
 
 def read_object(response: httpx2.Response) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from mypost.networks import (
     Unreadable,
     Unsupported,
 )
+from mypost.networks.client import LONGEST_ANSWER
 from mypost.networks.sandbox import Sandbox
 from tests.networks.test_contract import draft, http, running
 
@@ -303,3 +304,11 @@ async def test_a_reading_that_failed_proves_nothing(facing, kind, answer):
     held = networks.Draft(key="k", text="x", created_at=datetime.now(UTC), handle="h")
 
     assert isinstance(await network.find_published(grant, held), Unreadable)
+
+
+async def test_an_answer_that_does_not_end_proves_nothing(facing):
+    network = await facing(http(201, "x" * (LONGEST_ANSWER + 1)))
+
+    assert await network.publish(networks.Grant({"token": "t"}), draft()) == Unknown(
+        "no answer (HTTPError)"
+    )
