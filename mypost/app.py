@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from mypost import clock, networks, pages, probes
+from mypost import callback, clock, networks, pages, probes
 from mypost.context import Caller, Context, Services
 from mypost.crypto import Keys
 from mypost.engine.documents import Documents
@@ -249,6 +249,7 @@ def build(
         pages.graphql(endpoint.answer),
         WebSocketRoute("/graphql", sockets.serve),
         *probes.routes(lambda: held.services, metrics),
+        callback.route(charged(make), settings.connected_url),
         *door.routes(core, documents, charged(make)),
         *(Mount(f"/networks/{key}", app=server) for key, server in servers.items()),
     ]

@@ -262,16 +262,32 @@ class Context:
         self, action: str, row: Any, workspace_id: UUID | None = None, **metadata: Any
     ) -> None:
         """Records who did what, in the transaction of the change."""
+        await self._record("user", self.viewer.id, action, row, workspace_id, metadata)
+
+    async def audit_for(self, user_id: UUID, action: str, row: Any, **metadata: Any) -> None:
+        """Records what came of what somebody had begun, while he is not here."""
+        await self._record("system", user_id, action, row, None, metadata)
+
+    async def _record(
+        self,
+        actor: str,
+        user_id: UUID,
+        action: str,
+        row: Any,
+        workspace_id: UUID | None,
+        metadata: dict[str, Any],
+    ) -> None:
         tag = ids.tag_of(row.id)
         workspace = workspace_id or workspace_of(row)
         await self.db.run(
             "INSERT INTO audit_events (id, workspace_id, action, user_id, actor_type,"
             " resource_type, resource_id, metadata, ip, request_id)"
-            " VALUES ($1, $2, $3, $4, 'user', $5, $6, $7, $8, $9)",
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             ids.new(ids.Tag.AUDIT_EVENT),
             workspace,
             action,
-            self.viewer.id,
+            user_id,
+            actor,
             tag.name.lower() if tag else "object",
             row.id,
             metadata,

@@ -3,7 +3,8 @@
 Everything they load comes from this process; the content policy lets them ask nobody else.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from html import escape
 from pathlib import Path
 
 from starlette.exceptions import HTTPException
@@ -38,6 +39,13 @@ def routes(servers: Iterable[str]) -> list[Route]:
         Route("/docs", reference),
         Route("/web/{name}", file),
     ]
+
+
+def told(heading: str, words: str, status: int, headers: Mapping[str, str]) -> HTMLResponse:
+    """Answers a page that tells one thing and loads nothing."""
+    page = (WEB / "told.html").read_text()
+    page = page.replace("{heading}", escape(heading)).replace("{words}", escape(words))
+    return HTMLResponse(page, status, {**HEADERS, **headers})
 
 
 def graphql(answer: Endpoint) -> Route:

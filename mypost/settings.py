@@ -29,6 +29,7 @@ class Settings:
     secret: str | None = field(repr=False)
     origin: str
     allowed_origins: tuple[str, ...]
+    connected_url: str | None  # where people go on to after a network's page
     registration_open: bool
     cookie_secure: bool
     rate_user: int  # requests a second
@@ -74,6 +75,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         secret=env.get("MYPOST_SECRET"),
         origin=origin,
         allowed_origins=tuple(_words(env.get("MYPOST_ALLOWED_ORIGINS", origin))),
+        connected_url=_connected(env),
         registration_open=_registration(env, embedded=embedded),
         cookie_secure=origin.startswith("https://"),
         rate_user=_positive(env, "MYPOST_RATE_USER", 10),
@@ -95,6 +97,13 @@ def _smtp(env: Mapping[str, str]) -> str | None:
     url = env.get("MYPOST_SMTP_URL")
     if url is not None and not url.startswith(("smtp://", "smtps://")):
         raise BadSettings("MYPOST_SMTP_URL must start with smtp:// or smtps://")
+    return url
+
+
+def _connected(env: Mapping[str, str]) -> str | None:
+    url = env.get("MYPOST_CONNECTED_URL")
+    if url is not None and not re.fullmatch(r"https?://[^\s/?#]+\S*", url):
+        raise BadSettings("MYPOST_CONNECTED_URL must start with http:// or https://")
     return url
 
 

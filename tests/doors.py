@@ -36,7 +36,9 @@ MEMBER = "{ id email name role { id name } status joinedAt lastActiveAt }"
 SESSION = "accessToken expiresIn refreshToken refreshExpiresIn"
 ERRORS = "userErrors { code message path }"
 LOGIN = f"{{ {SESSION} user {{ id email name }} {ERRORS} }}"
-CONNECTION = f"{{ id network status error expiresAt accounts {ACCOUNT} }}"
+CONNECTION = (
+    f"{{ id network status error expiresAt choices {{ id name handle }} accounts {ACCOUNT} }}"
+)
 
 
 @dataclass(frozen=True)

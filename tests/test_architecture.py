@@ -17,6 +17,7 @@ LAYERS = [
     ("__main__", "demo"),
     ("process", "people"),
     ("app", "jobs"),
+    ("callback",),
     ("pages", "probes"),
     ("rest",),
     ("schema.build", "schema.query", "schema.mutation", "schema.subscription"),

@@ -20,6 +20,7 @@ from mypost.settings import Settings
 
 # Every job by the name it is nudged with; its first argument is arq's context, with `pool`.
 JOBS: Mapping[str, WorkerCoroutine] = {
+    "forget_connections": housekeep.forget_connections,
     "forget_sessions": housekeep.forget_sessions,
     "mail": mail.send,
 }
@@ -71,6 +72,7 @@ def worker(settings: Settings, **options: Any) -> arq.Worker:
         "cron_jobs": [
             arq.cron(housekeep.forget_sessions, minute=0, second=0, keep_result=0),
             arq.cron(mail.send, second={0, 15, 30, 45}, keep_result=0),
+            arq.cron(housekeep.forget_connections, minute=set(range(0, 60, 10)), keep_result=0),
         ],
         "redis_settings": redis_settings(str(settings.redis_url)),
         "on_startup": open_pool,

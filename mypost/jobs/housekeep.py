@@ -12,3 +12,10 @@ async def forget_sessions(ctx: dict[str, Any]) -> int:
     gone = int(await ctx["pool"].fetchval("SELECT sessions_forget()"))
     log.info("sessions_forgotten", count=gone)
     return gone
+
+
+async def forget_connections(ctx: dict[str, Any]) -> int:
+    """Wipes what attempts to connect held once they end, and the attempts after a week."""
+    gone = int(await ctx["pool"].fetchval("SELECT connections_forget()"))
+    log.info("connections_forgotten", count=gone)
+    return gone

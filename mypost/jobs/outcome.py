@@ -3,12 +3,10 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-import orjson
-
-from mypost.crypto import Keys, Undecryptable
+from mypost.crypto import Keys
+from mypost.models.accounts import open_grant
 from mypost.models.lanes import Facts, Sending
 from mypost.networks import (
     Answer,
@@ -51,17 +49,8 @@ def draft(sending: Sending) -> Draft:
 
 def grant(keys: Keys, sending: Sending) -> Grant | None:
     """Opens the account's grant, or answers None when there is none we can open."""
-    if sending.grant_cipher is None:
-        return None
-    try:
-        plain = keys.decrypt(
-            sending.grant_cipher, sending.workspace_id, sending.account_id, "grant"
-        )
-    except Undecryptable:
-        return None
-    stored = orjson.loads(plain)
-    times = (stored.get(name) for name in ("expiresAt", "renewedAt", "endsAt"))
-    return Grant(stored["secrets"], *(datetime.fromisoformat(at) if at else None for at in times))
+    place = (sending.workspace_id, sending.account_id)
+    return open_grant(keys, *place, sending.grant_cipher)
 
 
 def backoff(attempts: int) -> float:

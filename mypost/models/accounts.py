@@ -1,5 +1,7 @@
 """Connected profiles on networks, and what becomes of their tokens."""
 
+from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 
 import orjson
@@ -9,7 +11,7 @@ from tortoise.fields import Now
 from tortoise.models import Model
 
 from mypost import ids
-from mypost.crypto import Keys
+from mypost.crypto import Keys, Undecryptable
 from mypost.errors import IllegalState, invalid
 from mypost.models.base import Db
 from mypost.models.brands import OF_LIVING
@@ -55,7 +57,6 @@ COLUMNS = (
 # With its brand an account goes out of reach; only what was sent still names it.
 BY_ID = Relation(Account, "accounts", "id", "id", where=OF_LIVING, columns=COLUMNS, one=True)
 OF_TARGET = Relation(Account, "accounts", "account_id", "id", columns=COLUMNS, one=True)
-OF_CONNECTION = Relation(Account, "accounts", "account_id", "id", columns=COLUMNS)
 NETWORK_OF_TARGET = (
     "(SELECT a.network FROM accounts a WHERE a.id = {row}.account_id"
     " AND a.workspace_id = ANY ($1::uuid[]))"
@@ -86,6 +87,29 @@ def seal_grant(keys: Keys, workspace_id: UUID, account_id: UUID, grant: Grant) -
     return keys.encrypt(plain, workspace_id, account_id, GRANT_COLUMN)
 
 
+def open_grant(
+    keys: Keys, workspace_id: UUID, account_id: UUID, cipher: bytes | None
+) -> Grant | None:
+    """Opens an account's tokens, or answers None when there are none we can open."""
+    if cipher is None:
+        return None
+    try:
+        plain = keys.decrypt(cipher, workspace_id, account_id, GRANT_COLUMN)
+    except Undecryptable:
+        return None
+    stored = orjson.loads(plain)
+    times = (stored.get(name) for name in ("expiresAt", "renewedAt", "endsAt"))
+    return Grant(stored["secrets"], *(datetime.fromisoformat(at) if at else None for at in times))
+
+
+def _still_renewed(old: Grant | None, new: Grant) -> Grant:
+    """Keeps the refresh token of before: many a network tells it at the first consent only."""
+    renewal = old and old.secrets.get("refreshToken")
+    if not renewal or "refreshToken" in new.secrets or new.expires_at is None:
+        return new
+    return replace(new, secrets={**new.secrets, "refreshToken": renewal}, ends_at=None)
+
+
 ADD = (
     "INSERT INTO accounts (id, workspace_id, brand_id, network, external_id, handle, name,"
     " profile_image_url, scopes, grant_cipher, token_expires_at, grant_ends_at, two_step)"
@@ -100,7 +124,14 @@ RENEW = (
 )
 
 
-async def keep(db: Db, keys: Keys, connection: Connection, profile: Profile, kind: Kind) -> UUID:
+async def keep(
+    db: Db,
+    keys: Keys,
+    connection: Connection,
+    profile: Profile,
+    kind: Kind,
+    path: str = "credentials",
+) -> UUID:
     """Stores what a network told of an account: a new row, or the row that account had before.
 
     An account of a deleted brand moves to the one that connects it now.
@@ -115,12 +146,16 @@ async def keep(db: Db, keys: Keys, connection: Connection, profile: Profile, kin
         profile.external_id,
     )
     if connection.account_id is not None and (row is None or row.id != connection.account_id):
-        raise invalid("credentials", "These belong to another account than the one to reconnect")
+        raise invalid(path, "These belong to another account than the one to reconnect")
     if row is not None and row.brand_id != connection.brand_id and row.deleted_at is None:
-        raise invalid("credentials", "Another brand of this workspace has this account")
+        raise invalid(path, "Another brand of this workspace has this account")
     if row is None:
         return await _add(db, keys, connection, profile, kind)
     await db.value("SELECT lock_account($1)", row.id)
+    if connection.kind == "oauth":
+        held = await db.value("SELECT grant_cipher FROM accounts WHERE id = $1", row.id)
+        old = open_grant(keys, connection.workspace_id, row.id, held)
+        profile = replace(profile, grant=_still_renewed(old, profile.grant))
     facts = _facts(keys, connection, row.id, profile, kind)
     await db.run(RENEW, row.id, *facts, connection.brand_id)
     return UUID(str(row.id))

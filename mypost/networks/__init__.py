@@ -62,6 +62,9 @@ class Network(Protocol):
     renews: ClassVar[bool]  # grants end and `refresh` renews them
     fields: ClassVar[tuple[Field, ...]]
     example: ClassVar[Mapping[str, str]]  # credentials that a demo connects with
+    oauth: ClassVar[bool]  # accounts are connected on a page of the network's own
+    missing: tuple[str, ...]  # settings without which no account can be connected
+    issuer: str | None  # who says so in its answer to an authorization (RFC 9207)
     written: Callable[[], None] | None  # told when a request is on its way
 
     def __init__(self, environment: Mapping[str, str], origin: str) -> None: ...
@@ -70,7 +73,13 @@ class Network(Protocol):
         """Answers every counter that applies to this text with so many media."""
 
     async def connect(self, credentials: Mapping[str, str]) -> Profile:
-        """Exchanges credentials for a profile; raises Refused or Unavailable."""
+        """Exchanges credentials for a profile; raises Refused, Unavailable or Unsupported."""
+
+    def authorize(self, redirect: str, state: str, challenge: str) -> str:
+        """Answers the address of the page on which somebody allows it; raises Unsupported."""
+
+    async def exchange(self, code: str, verifier: str, redirect: str) -> list[Profile]:
+        """Exchanges what that page gave for the login's accounts; raises as `connect` does."""
 
     def terms(self, grant: Grant) -> Terms:
         """Answers how a lost answer of the grant's account is settled."""

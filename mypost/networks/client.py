@@ -19,6 +19,7 @@ from mypost.networks.answers import (
     Metrics,
     NoAnswer,
     NotSent,
+    Profile,
     RateLimited,
     Rejected,
     Step,
@@ -63,6 +64,7 @@ class Client:
     apart: ClassVar[float] = 2.0
     fields: ClassVar[tuple[Field, ...]]
     example: ClassVar[Mapping[str, str]] = {}  # credentials that a demo connects with
+    oauth: ClassVar[bool] = False
     home: ClassVar[str | None] = None  # where the network answers; None: where it is mounted here
     bearer: ClassVar[str] = "token"  # the secret that goes out as bearer
     renews: ClassVar[bool] = False
@@ -71,6 +73,8 @@ class Client:
         """Takes MYPOST_<KEY>_URL, else the network's home, else this installation's mount."""
         url = environment.get(f"MYPOST_{self.key.upper()}_URL") or self.home
         self.base = (url or f"{origin}/networks/{self.key}").rstrip("/")
+        self.missing: tuple[str, ...] = ()
+        self.issuer: str | None = None
         self.written: Callable[[], None] | None = None  # told when a request is on its way
         self._http: httpx2.AsyncClient | None = None
 
@@ -127,6 +131,18 @@ class Client:
                 trust_env=False,
             )
         return self._http
+
+    async def connect(self, credentials: Mapping[str, str]) -> Profile:  # noqa: ARG002
+        """Raises Unsupported: this network takes no credentials."""
+        raise Unsupported(f"{self.key} is connected on a page of its own")
+
+    def authorize(self, redirect: str, state: str, challenge: str) -> str:  # noqa: ARG002
+        """Raises Unsupported: this network is connected by credentials."""
+        raise Unsupported(f"{self.key} is connected by credentials")
+
+    async def exchange(self, code: str, verifier: str, redirect: str) -> list[Profile]:  # noqa: ARG002
+        """Raises Unsupported: this network is connected by credentials."""
+        raise Unsupported(f"{self.key} is connected by credentials")
 
     async def prepare(self, grant: Grant, draft: Draft) -> Step:  # noqa: ARG002 - to be overridden
         """Raises Unsupported: this network has no first step."""

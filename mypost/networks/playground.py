@@ -54,12 +54,15 @@ class _Refusal(Exception):
     """What the server answers instead: status, code, message and perhaps headers."""
 
 
-class _Viewer(NamedTuple):
+class Viewer(NamedTuple):
+    """Whose token it is, and what his posts meet."""
+
     handle: str
     mode: str
 
     @property
     def kind(self) -> str:
+        """The class that the mode is of."""
         return next((k for k in ("two_step", "lookup", "blind") if self.mode.startswith(k)), "key")
 
 
@@ -75,13 +78,16 @@ async def _cut(_scope: Scope, _receive: Receive, send: Send) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": headers})
 
 
-def _json(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def as_json(
+    content: object, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Answers JSON."""
     return Response(orjson.dumps(content), status, headers, "application/json")
 
 
 async def _refuse(_: Request, refusal: Exception) -> Response:
     status, code, message, *headers = refusal.args
-    return _json({"code": code, "message": message}, status, *headers)
+    return as_json({"code": code, "message": message}, status, *headers)
 
 
 async def _read(request: Request) -> dict[str, Any]:
@@ -97,7 +103,8 @@ async def _read(request: Request) -> dict[str, Any]:
         raise _Refusal(400, "not_json", "the body must be a JSON object") from fault
 
 
-def _now(ahead: timedelta = timedelta()) -> str:
+def now(ahead: timedelta = timedelta()) -> str:
+    """Answers the time, so that two can be compared as texts."""
     return (datetime.now(UTC) + ahead).isoformat()
 
 
@@ -125,8 +132,7 @@ class Playground(Starlette):
         self._db.executescript(_TABLES)
         self._key, self._title, self._faults = key, title, faults
         routes = [
-            Route("/accounts", self.connect, methods=["POST"]),
-            Route("/tokens", self.renew, methods=["POST"]),
+            *self.doors(),
             Route("/posts", self.accept, methods=["POST"]),
             Route("/posts", self.find),
             Route("/containers", self.contain, methods=["POST"]),
@@ -140,6 +146,13 @@ class Playground(Starlette):
         self.state.slow_seconds = 3.0
         self.state.token_life = _HOUR
         self.state.lag = timedelta()  # by which the list of own posts is behind
+
+    def doors(self) -> list[Route]:
+        """Answers the routes by which a client gets its tokens."""
+        return [
+            Route("/accounts", self.connect, methods=["POST"]),
+            Route("/tokens", self.renew, methods=["POST"]),
+        ]
 
     def __del__(self) -> None:
         self._db.close()
@@ -155,41 +168,53 @@ class Playground(Starlette):
         given = await _read(request)
         if faults := self._faults(given):
             raise _Refusal(422, "validation", "; ".join(map(" ".join, faults)))
-        viewer = _Viewer(given["handle"], given["mode"])
-        account = {"id": viewer.handle, "handle": viewer.handle, "name": viewer.handle.title()}
-        return _json({**account, **await self._token(viewer), "kind": viewer.kind}, 201)
+        viewer = Viewer(given["handle"], given["mode"])
+        return as_json(await self._account(viewer), 201)
 
-    async def _token(self, viewer: _Viewer) -> dict[str, str | None]:
+    async def _account(self, viewer: Viewer) -> dict[str, str | None]:
+        """Answers an account with a new token of its own."""
+        account = {"id": viewer.handle, "handle": viewer.handle, "name": viewer.handle.title()}
+        return {**account, **await self._token(viewer), "kind": viewer.kind}
+
+    def _lasts(self, mode: str) -> bool:
+        """Tells whether the tokens of a mode never end."""
+        return mode not in ("renewing", "ending")
+
+    async def _token(self, viewer: Viewer) -> dict[str, str | None]:
         token, ends, renewal = secrets.token_urlsafe(24), None, None
         await self._run("INSERT INTO tokens VALUES (?, ?, ?)", token, *viewer)
-        if viewer.mode in ("renewing", "ending"):
-            ends = _now(self.state.token_life)
-            renewal = secrets.token_urlsafe(24) if viewer.mode == "renewing" else None
+        if not self._lasts(viewer.mode):
+            ends = now(self.state.token_life)
+            renewal = secrets.token_urlsafe(24) if viewer.mode != "ending" else None
             await self._run("INSERT INTO lives VALUES (?, ?, ?)", token, ends, renewal)
         return {"token": token, "expiresAt": ends, "refreshToken": renewal}
 
     async def renew(self, request: Request) -> Response:
         """Trades a refresh token for a new pair; one that was used is dead."""
-        given = (await _read(request)).get("refreshToken")
-        used = await self._run(
-            "UPDATE lives SET refresh = NULL WHERE refresh = ? RETURNING token", given
-        )
-        if not used:
+        used = await self._used((await _read(request)).get("refreshToken"))
+        if used is None:
             raise _Refusal(400, "invalid_grant", "this refresh token is not valid any more")
-        find = "SELECT handle, mode FROM tokens WHERE token = ?"
-        [row] = await self._run(find, used[0]["token"])
-        return _json(await self._token(_Viewer(**row)))
+        return as_json(await self._token(used[1]))
 
-    async def _viewer(self, request: Request) -> _Viewer:
+    async def _used(self, refresh: object) -> tuple[str, Viewer] | None:
+        """Uses a refresh token up; answers the token it came with and whose it is."""
+        use = "UPDATE lives SET refresh = NULL WHERE refresh = ? RETURNING token"
+        for used in await self._run(use, refresh):
+            find = "SELECT handle, mode FROM tokens WHERE token = ?"
+            for row in await self._run(find, used["token"]):
+                return used["token"], Viewer(**row)
+        return None
+
+    async def _viewer(self, request: Request) -> Viewer:
         """Answers whose the token is; refuses one that is unknown or over, and the mode expired."""
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
         find = "SELECT handle, mode, ends FROM tokens LEFT JOIN lives USING (token) WHERE token = ?"
         rows = await self._run(find, token)
-        if not rows or rows[0]["mode"] == "expired" or (rows[0].pop("ends") or "9") <= _now():
+        if not rows or rows[0]["mode"] == "expired" or (rows[0].pop("ends") or "9") <= now():
             raise _Refusal(401, "expired", "the token is not valid any more")
-        return _Viewer(**rows[0])
+        return Viewer(**rows[0])
 
-    async def _content(self, request: Request, viewer: _Viewer) -> _Content:
+    async def _content(self, request: Request, viewer: Viewer) -> _Content:
         """Reads what is to be posted; refuses what breaks the limits or meets a refusing mode."""
         match {"mediaCount": 0} | await _read(request):
             case {"text": str(text), "createdAt": str(created), "mediaCount": int(media)}:
@@ -203,12 +228,12 @@ class Playground(Starlette):
             raise _Refusal(422, "policy", message)
         return content
 
-    async def _told(self, viewer: _Viewer) -> dict[str, str]:
+    async def _told(self, viewer: Viewer) -> dict[str, str]:
         """Answers the headers that tell an account of the mode budget what is left of its hour."""
         if viewer.mode != "budget":
             return {}
         count = "SELECT count(*) AS n FROM posts WHERE handle = ? AND acceptedAt > ?"
-        [row] = await self._run(count, viewer.handle, _now(-_HOUR))
+        [row] = await self._run(count, viewer.handle, now(-_HOUR))
         left = max(0, _HOURLY - row["n"])
         return {"X-Account-Budget": f"limit={_HOURLY}, remaining={left}, reset=3600"}
 
@@ -229,14 +254,14 @@ class Playground(Starlette):
         # Only the first answer is lost: a repeat with the same key, or text, gets its own.
         if new and viewer.mode.endswith("lost") and await self._run(_ONCE, viewer.handle, attempt):
             return _cut
-        return _json(_item(request, post), 201, await self._told(viewer))
+        return as_json(_item(request, post), 201, await self._told(viewer))
 
     async def _store(
         self, handle: str, key: str | None, content: _Content
     ) -> tuple[dict[str, Any], bool]:
         """Answers the post of the key, or a new one, and whether it is new."""
         id_ = secrets.token_hex(8)
-        new = await self._run(_ACCEPT, id_, handle, key, *content, _now())
+        new = await self._run(_ACCEPT, id_, handle, key, *content, now())
         where = "WHERE id = ?" if new else "WHERE handle = ? AND key = ?"
         [post] = await self._run(_POSTS + where, *([id_] if new else [handle, key]))
         if post["text"] != content.text:
@@ -252,55 +277,55 @@ class Playground(Starlette):
             return await self._list(request, viewer)
         key = request.query_params.get("key", "")
         posts = await self._run(_POSTS + "WHERE handle = ? AND key = ?", viewer.handle, key)
-        return _json({"posts": [_item(request, post) for post in posts]})
+        return as_json({"posts": [_item(request, post) for post in posts]})
 
-    async def _list(self, request: Request, viewer: _Viewer) -> Response:
-        since = _moment(request.query_params.get("since", _now(-_DAY)))
+    async def _list(self, request: Request, viewer: Viewer) -> Response:
+        since = _moment(request.query_params.get("since", now(-_DAY)))
         before = int(request.query_params.get("cursor", "0") or 0) or 2**62
-        seen = _now(-self.state.lag)
+        seen = now(-self.state.lag)
         posts = await self._run(_SINCE, viewer.handle, since, seen, before)
         numbers = [post.pop("number") for post in posts]
         more = str(numbers[_LISTED - 1]) if len(posts) > _LISTED else None
         items = [_item(request, post) for post in posts[:_LISTED]]
-        return _json({"posts": items, "next": more})
+        return as_json({"posts": items, "next": more})
 
     async def contain(self, request: Request) -> Response:
         """Stores the first of two steps; nobody sees it."""
         viewer = await self._viewer(request)
         content = await self._content(request, viewer)
-        id_, ends = secrets.token_hex(8), _now(_DAY)
+        id_, ends = secrets.token_hex(8), now(_DAY)
         insert = "INSERT INTO containers VALUES (?, ?, ?, ?, ?, ?, NULL)"
         await self._run(insert, id_, viewer.handle, *content, ends)
-        return _json({"id": id_, "status": "ready", "expiresAt": ends}, 201)
+        return as_json({"id": id_, "status": "ready", "expiresAt": ends}, 201)
 
     async def release(self, request: Request) -> ASGIApp:
         """Takes the second step, once: a repeat gets the same answer."""
         viewer, row = await self._own(request)
         if viewer.mode in ("two_step_slow", "two_step_failed"):
             begin = "UPDATE containers SET begun = coalesce(begun, ?) WHERE id = ?"
-            await self._run(begin, _now(), row["id"])
-            return _json({"status": "in_progress"}, 202)
+            await self._run(begin, now(), row["id"])
+            return as_json({"status": "in_progress"}, 202)
         content = _Content(row["text"], row["mediaCount"], row["createdAt"])
         post, new = await self._store(viewer.handle, row["id"], content)
-        return _cut if new and viewer.mode.endswith("lost") else _json(_item(request, post), 201)
+        return _cut if new and viewer.mode.endswith("lost") else as_json(_item(request, post), 201)
 
     async def container(self, request: Request) -> Response:
         """Tells how far a container has come; one in progress ends when somebody looks."""
         viewer, row = await self._own(request)
-        if row["begun"] and row["begun"] <= _now(-timedelta(seconds=self.state.slow_seconds)):
+        if row["begun"] and row["begun"] <= now(-timedelta(seconds=self.state.slow_seconds)):
             if viewer.mode == "two_step_failed":
                 said = {"status": "failed", "message": "it could not be processed"}
-                return _json({"id": row["id"], "post": None, **said})
+                return as_json({"id": row["id"], "post": None, **said})
             content = _Content(row["text"], row["mediaCount"], row["createdAt"])
             await self._store(viewer.handle, row["id"], content)
         where = "WHERE handle = ? AND key = ?"
         posts = await self._run(_POSTS + where, viewer.handle, row["id"])
-        status = "in_progress" if row["begun"] else "ready" if row["ends"] > _now() else "expired"
+        status = "in_progress" if row["begun"] else "ready" if row["ends"] > now() else "expired"
         post = _item(request, posts[0]) if posts else None
         state = {"status": "published" if post else status, "post": post, "message": None}
-        return _json({"id": row["id"], **state})
+        return as_json({"id": row["id"], **state})
 
-    async def _own(self, request: Request) -> tuple[_Viewer, dict[str, Any]]:
+    async def _own(self, request: Request) -> tuple[Viewer, dict[str, Any]]:
         viewer = await self._viewer(request)
         find = "SELECT * FROM containers WHERE id = ? AND handle = ?"
         rows = await self._run(find, request.path_params["id"], viewer.handle)
@@ -312,8 +337,8 @@ class Playground(Starlette):
         """Lists the `limit` newest posts, 50 unless told: JSON under that name, else a page."""
         posts = await self._run(_POSTS + _NEWEST, request.query_params.get("limit", "50"))
         items = [_item(request, post) for post in posts]
-        as_json = request.url.path.endswith(".json")
-        return _json({"posts": items}) if as_json else self._page(items)
+        wanted = request.url.path.endswith(".json")
+        return as_json({"posts": items}) if wanted else self._page(items)
 
     async def show(self, request: Request) -> Response:
         """Shows one post, as JSON to those who ask for it."""
@@ -322,7 +347,7 @@ class Playground(Starlette):
             raise _Refusal(404, "not_found", "there is no such post")
         item = _item(request, posts[0])
         wanted = request.headers.get("accept", "")
-        return _json(item) if "application/json" in wanted else self._page([item])
+        return as_json(item) if "application/json" in wanted else self._page([item])
 
     def _page(self, posts: list[dict[str, Any]]) -> Response:
         """Shows posts to people."""

@@ -1,4 +1,4 @@
-"""Connecting an account: offer, complete by credentials, renew."""
+"""Connecting an account: offer, complete, renew."""
 
 import secrets
 from datetime import timedelta
@@ -14,6 +14,7 @@ from mypost.models.connections import Connection
 from mypost.networks import Network, Profile, Refused, Unavailable
 from mypost.operation import On, mutation, query
 from mypost.permissions import Permission
+from mypost.resolvers import authorizations
 from mypost.schema.connections import (
     CompleteConnectionInput,
     ConnectionKind,
@@ -56,27 +57,42 @@ async def reconnect_social_account(
 
 
 async def _offer(ctx: Context, offer: Connection, key: str) -> ConnectionOffer:
-    network = ctx.services.networks.get(key)
-    if network is None:
-        raise IllegalState(f"{key} is not set up here; set MYPOST_{key.upper()}=1", "network")
+    network = _on_offer(ctx, key)
     offer.id, offer.network, offer.created_by = ids.new(ids.Tag.CONNECTION), key, ctx.viewer.id
-    offer.kind, offer.state = ConnectionKind.CREDENTIALS.value, secrets.token_urlsafe(32)
+    state = secrets.token_urlsafe(32)
+    kind = ConnectionKind.OAUTH if network.oauth else ConnectionKind.CREDENTIALS
+    offer.kind, offer.state = kind.value, rows.hash_of(state)
     offer.expires_at = clock.now() + LIFE
+    page = authorizations.offer(ctx, offer, network, state) if network.oauth else None
     await rows.begin(ctx.db, offer)
     await ctx.audit("social_connection.started", offer, network=key)
     return ConnectionOffer(
         connection_id=offer.id,  # type: ignore[arg-type]
-        kind=ConnectionKind.CREDENTIALS,
-        authorization_url=None,
-        fields=[
-            CredentialField(
-                name=f.name, label=f.label, secret=f.secret, help=f.help, choices=list(f.choices)
-            )
-            for f in network.fields
-        ],
-        state=offer.state,
+        kind=kind,
+        authorization_url=page,
+        fields=None if network.oauth else _asked(network),
+        state=state,
         expires_at=offer.expires_at,
     )
+
+
+def _on_offer(ctx: Context, key: str) -> Network:
+    """Answers a network that is set up here; raises IllegalState with the settings it lacks."""
+    network = ctx.services.networks.get(key)
+    lacking = (f"MYPOST_{key.upper()}=1",) if network is None else network.missing
+    if network is None or lacking:
+        title, named = key if network is None else network.title, " and ".join(lacking)
+        raise IllegalState(f"{title} is not set up here; set {named}", "network")
+    return network
+
+
+def _asked(network: Network) -> list[CredentialField]:
+    return [
+        CredentialField(
+            name=f.name, label=f.label, secret=f.secret, help=f.help, choices=list(f.choices)
+        )
+        for f in network.fields
+    ]
 
 
 @mutation(
@@ -87,10 +103,21 @@ async def _offer(ctx: Context, offer: Connection, key: str) -> ConnectionOffer:
 async def complete_connection(
     ctx: Context, connection: Connection, input: CompleteConnectionInput
 ) -> Connection:
-    """Gives the network what it asked for, and keeps the account it answers."""
-    if connection.status != "pending" or connection.expires_at <= clock.now():
-        raise IllegalState("This connection has ended; start again")
-    network = ctx.services.networks[connection.network]
+    """Gives the network what it asked for, or chooses of what it answered; keeps the accounts."""
+    if connection.status in ("connected", "failed") or rows.has_ended(connection):
+        raise IllegalState(rows.ENDED)
+    network = _on_offer(ctx, connection.network)
+    if connection.kind == ConnectionKind.OAUTH.value:
+        await authorizations.choose(ctx, connection, network, input)
+    else:
+        await _present(ctx, connection, network, input)
+    ctx.after_commit("due")
+    return await ctx.get(rows.BY_ID, connection.id, "connection")
+
+
+async def _present(
+    ctx: Context, connection: Connection, network: Network, input: CompleteConnectionInput
+) -> None:
     profile = await _ask(network, input.credentials)
     kind = network.terms(profile.grant).kind
     async with ctx.transaction() as inside:
@@ -98,11 +125,9 @@ async def complete_connection(
         await inside.get(brands.BY_ID, connection.brand_id, "connection", lock=True)
         await rows.finish(inside.db, connection)
         account_id = await accounts.keep(inside.db, ctx.keys, connection, profile, kind)
-        await rows.link(inside.db, connection, account_id)
+        await rows.link(inside.db, connection, [account_id])
         account = await inside.get(accounts.BY_ID, account_id, "social account")
         await inside.audit("social_account.connected", account, network=account.network)
-    ctx.after_commit("due")
-    return await ctx.get(rows.BY_ID, connection.id, "connection")
 
 
 async def _ask(network: Network, given: object) -> Profile:

@@ -29,7 +29,7 @@ class Route:
 
 
 SESSION = ("refreshToken", "refreshExpiresIn")
-OFFER = ("authorizationUrl", "fields")
+OFFER = ("authorizationUrl",)
 CONNECTION = "/social-connections/{connectionId}"
 HIDDEN = ("viewerPermissions",)
 TARGETS = ("targets", "approval")

@@ -1,5 +1,6 @@
 """The way to connect an account."""
 
+import asyncio
 import enum
 from datetime import datetime
 from typing import Any, ClassVar
@@ -8,6 +9,7 @@ import strawberry
 
 from mypost import ids
 from mypost.models import accounts
+from mypost.models.connections import ENDED, has_ended, open_found
 from mypost.schema import rules
 from mypost.schema.accounts import Network, SocialAccount
 from mypost.schema.common import JSON, Info, MutationPayload, Node, computed, sizes
@@ -64,17 +66,31 @@ class AccountChoice:
     handle: str
 
 
-def connected(root: strawberry.Parent[Any], info: Info) -> list[SocialAccount]:
+async def connected(root: strawberry.Parent[Any], info: Info) -> list[SocialAccount]:
     """The accounts it has connected."""
-    if root.account_id is None or root.status != ConnectionStatus.CONNECTED.value:
-        return []
-    return info.context.load(accounts.OF_CONNECTION, root)  # type: ignore[return-value]
+    found = [info.context.load_key(accounts.OF_TARGET, id) for id in root.account_ids]
+    return [each for each in await asyncio.gather(*found) if each is not None]
 
 
-def choices(root: strawberry.Parent[Any]) -> list[AccountChoice] | None:
-    """The accounts to choose from, once the network has named several."""
-    del root
-    return None
+def choices(root: strawberry.Parent[Any], info: Info) -> list[AccountChoice] | None:
+    """The accounts to choose from, once the network has named them; for who has begun it."""
+    mine = root.created_by == info.context.viewer.id
+    if not mine or root.status != ConnectionStatus.CHOOSE_ACCOUNT.value or has_ended(root):
+        return None
+    return [
+        AccountChoice(id=each.external_id, name=each.name, handle=each.handle)
+        for each in open_found(info.context.keys, root)
+    ]
+
+
+def status(root: strawberry.Parent[Any]) -> ConnectionStatus:
+    """How far it has come; what was not brought to its end in time has failed."""
+    return ConnectionStatus.FAILED if has_ended(root) else ConnectionStatus(root.status)
+
+
+def error(root: strawberry.Parent[Any]) -> str | None:
+    """Why it has failed."""
+    return ENDED if has_ended(root) else root.error
 
 
 @strawberry.type(description="One attempt to connect an account; it ends after ten minutes.")
@@ -84,8 +100,8 @@ class SocialConnection(Node):
     TAG: ClassVar[ids.Tag] = ids.Tag.CONNECTION
 
     network: Network
-    status: ConnectionStatus
-    error: str | None
+    status: ConnectionStatus = computed(status)
+    error: str | None = computed(error)
     expires_at: datetime
     choices: list[AccountChoice] | None = computed(choices, size=10)
     accounts: list[SocialAccount] = computed(connected, size=5)

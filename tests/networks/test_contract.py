@@ -26,8 +26,11 @@ from mypost.networks import (
     Unknown,
     Unreadable,
 )
+from mypost.networks.oauth import challenge_of
+from tests.consent import consent, query_of
 
 DISCOVERED = networks.discover()
+BY_CREDENTIALS = [key for key, network in DISCOVERED.items() if not network.oauth]
 SERVED = [key for key, network in DISCOVERED.items() if hasattr(network, "server")]
 # Networks whose own server somebody else wrote: tests/networks/conftest.py starts it.
 OUTSIDE = [
@@ -35,7 +38,10 @@ OUTSIDE = [
     for key, network in DISCOVERED.items()
     if not hasattr(network, "server")
 ]
-GRANT = Grant({"token": "t", "did": "did:plc:a", "accessJwt": "t", "refreshJwt": "t"})
+BY_CREDENTIALS_AND_SERVED = [key for key in SERVED if key in BY_CREDENTIALS]
+GRANT = Grant(
+    {"token": "t", "did": "did:plc:a", "accessJwt": "t", "refreshJwt": "t", "refreshToken": "t"}
+)
 _numbers = count()
 
 
@@ -49,21 +55,47 @@ class Place:
     base: str
 
     async def grant(self, mode="ok", handle="brand"):
-        return (await self.network.connect(credentials(self.key, mode, handle))).grant
+        return (await self.profile(mode, handle)).grant
+
+    async def profile(self, mode="ok", handle="brand"):
+        return await connected(self.network, credentials(self.key, mode, handle))
 
     async def get(self, path, **request):
         async with httpx2.AsyncClient() as client:
             return await client.get(self.base + path, **request)
 
 
+REDIRECT, VERIFIER = "http://127.0.0.1:9/api/v1/oauth/callback/{}", "v" * 43
+
+
 def credentials(key, mode="ok", handle="brand"):
+    if DISCOVERED[key].oauth:
+        return {"login": handle, "mode": mode}
     fields = DISCOVERED[key].fields
     return {field.name: mode if field.choices else handle for field in fields}
+
+
+async def connected(network, given):
+    """The first account that a network answers to credentials, or to somebody's consent."""
+    if not network.oauth:
+        return await network.connect(given)
+    redirect = REDIRECT.format(network.key)
+    async with httpx2.AsyncClient() as browser:
+        page = network.authorize(redirect, "s", challenge_of(VERIFIER))
+        answer = query_of(await consent(browser, page, **given))
+    return (await network.exchange(answer["code"], VERIFIER, redirect))[0]
 
 
 def draft(text="hello", **changes):
     key = f"k{next(_numbers)}"
     return replace(Draft(key=key, text=text, created_at=datetime.now(UTC)), **changes)
+
+
+async def asked(network):
+    """Asks the network who somebody is, as its kind of connection does."""
+    if network.oauth:
+        return await network.exchange("code", VERIFIER, REDIRECT.format(network.key))
+    return await network.connect(credentials(network.key))
 
 
 @asynccontextmanager
@@ -152,7 +184,7 @@ async def held(request, tmp_path):
 
 async def test_what_is_published_is_found_under_its_key_once(held):
     network, given = held
-    profile, sent = await network.connect(given), draft("hello everywhere")
+    profile, sent = await connected(network, given), draft("hello everywhere")
 
     assert await network.find_published(profile.grant, sent) == Absent()
     answers = await asyncio.gather(*(network.publish(profile.grant, sent) for _ in range(4)))
@@ -166,7 +198,7 @@ async def test_what_is_published_is_found_under_its_key_once(held):
 
 async def test_the_limits_are_the_networks_own(held):
     network, given = held
-    grant = (await network.connect(given)).grant
+    grant = (await connected(network, given)).grant
     limit = network.measure("")[0].limit
 
     assert isinstance(await network.publish(grant, draft("ä" * limit)), Published)
@@ -181,7 +213,7 @@ async def test_a_grant_the_network_does_not_know_has_expired(held):
 
 async def test_what_a_network_renews_and_deletes(held):
     network, given = held
-    grant, sent = (await network.connect(given)).grant, draft("short-lived")
+    grant, sent = (await connected(network, given)).grant, draft("short-lived")
     published = await network.publish(grant, sent)
 
     if network.terms(grant).renews:
@@ -244,7 +276,7 @@ def test_a_grant_never_shows_its_secrets():
     assert "s3cret" not in repr(Grant({"token": "s3cret"}))
 
 
-@pytest.mark.parametrize("key", DISCOVERED)
+@pytest.mark.parametrize("key", BY_CREDENTIALS)
 @pytest.mark.parametrize("value", ["", "\n", None, 7])
 async def test_bad_credentials_name_every_faulty_field(key, value):
     network = facing_nobody(key)
@@ -257,8 +289,8 @@ async def test_bad_credentials_name_every_faulty_field(key, value):
 
 
 async def test_an_account_is_connected(place):
-    profile = await place.network.connect(credentials(place.key, handle="a.b-c_9"))
-    again = await place.network.connect(credentials(place.key, "rejected", "a.b-c_9"))
+    profile = await place.profile(handle="a.b-c_9")
+    again = await place.profile("rejected", "a.b-c_9")
 
     assert profile.external_id == again.external_id
     assert profile.handle == "a.b-c_9"
@@ -266,6 +298,7 @@ async def test_an_account_is_connected(place):
     assert profile.grant.secrets != again.grant.secrets
 
 
+@pytest.mark.parametrize("place", BY_CREDENTIALS_AND_SERVED, indirect=True)
 @pytest.mark.parametrize("handle", ["Upper", "with space", "x" * 51, "ü", "a/b", "ok\n"])
 async def test_a_bad_handle_is_refused_on_both_sides(place, handle):
     given = credentials(place.key, handle=handle)
@@ -357,7 +390,7 @@ async def test_a_refused_connection_is_not_sent(key):
     assert await network.metrics(GRANT, "x") is None
     assert isinstance(await network.find_published(GRANT, draft()), Unreadable)
     with pytest.raises(networks.Unavailable):
-        await network.connect(credentials(key))
+        await asked(network)
     await network.close()
 
 
@@ -372,7 +405,7 @@ async def test_an_unreadable_answer_proves_nothing(facing, answer):
     assert isinstance(await network.publish(GRANT, draft()), Unknown)
     assert isinstance(await network.find_published(GRANT, draft()), Unreadable)
     with pytest.raises(networks.Unavailable):
-        await network.connect(credentials(network.key))
+        await asked(network)
 
 
 async def test_silence_proves_nothing(facing, monkeypatch):
@@ -473,7 +506,7 @@ async def test_what_a_server_accepted_outlives_it(key, tmp_path):
         async with running(Mount(f"/networks/{key}", app=server)) as origin:
             network = networks.configure(key, {}, origin)
             if not found:
-                grant = (await network.connect(credentials(key))).grant
+                grant = (await connected(network, credentials(key))).grant
                 await network.publish(grant, sent)
             found.append(await network.find_published(grant, sent))
             await network.close()

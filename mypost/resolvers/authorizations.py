@@ -1,0 +1,193 @@
+"""Connecting by OAuth: what a network's page answers, and what somebody then chooses."""
+
+import asyncio
+import re
+import secrets
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import structlog
+
+from mypost.context import Context
+from mypost.crypto import Undecryptable
+from mypost.errors import Fault, FaultCode, Forbidden, IllegalState, Invalid, invalid
+from mypost.models import accounts, brands
+from mypost.models import connections as rows
+from mypost.models.accounts import Account
+from mypost.models.connections import Connection
+from mypost.networks import Network, Profile, Refused, Unavailable
+from mypost.networks.oauth import CODES, challenge_of
+
+CALLBACK = "/api/v1/oauth/callback/{}"
+PATIENCE = 20.0  # seconds for all that a network is asked meanwhile; somebody waits
+LONGEST_CODE = 4096
+LONGEST_ERROR = 500
+STATE = re.compile(r"[A-Za-z0-9_-]{43}")
+REASONS = {
+    "access_denied": "It was not allowed on {}",
+    "invalid_scope": "{} does not give this installation what it asks for",
+    "unauthorized_client": "{} does not know this installation",
+    "server_error": "{} failed; start again",
+    "temporarily_unavailable": "{} is busy; start again later",
+}
+log = structlog.get_logger()
+
+
+class Refusal(Exception):
+    """An answer that belongs to no attempt that waits for it; nothing has changed."""
+
+
+class Fruitless(Exception):
+    """There is nothing to connect; the message says why, to people."""
+
+
+class Arrival(NamedTuple):
+    """What became of an attempt whose answer has come back."""
+
+    connection_id: UUID
+    network: str  # as people call it
+    error: str | None
+
+
+def offer(ctx: Context, connection: Connection, network: Network, state: str) -> str:
+    """Answers the network's page for an attempt, whose PKCE verifier stays here, encrypted."""
+    verifier = secrets.token_urlsafe(48)
+    connection.verifier = rows.seal_verifier(ctx.keys, connection, verifier)
+    return network.authorize(redirect_of(ctx, network.key), state, challenge_of(verifier))
+
+
+def redirect_of(ctx: Context, network: str) -> str:
+    """The address a network sends people back to; it is registered there, letter by letter."""
+    return ctx.services.settings.origin + CALLBACK.format(network)
+
+
+async def arrive(ctx: Context, key: str, given: Mapping[str, str]) -> Arrival:
+    """Takes what a network's page answered, through the browser of we do not know whom.
+
+    So it connects nothing: it keeps what can be connected, for the person who has begun.
+    Raises Refusal, with nothing changed, for a state that nobody waits for.
+    """
+    network, state = ctx.services.networks.get(key), given.get("state", "")
+    if network is None or not network.oauth or not STATE.fullmatch(state):
+        raise Refusal("This answer belongs to no connection")
+    # Else one server's answer could be taken to another (RFC 9700, 4.4).
+    if network.issuer is not None and given.get("iss") != network.issuer:
+        raise Refusal("This answer is from another server than the one that was asked")
+    if not given.get("error") and not 0 < len(given.get("code", "")) <= LONGEST_CODE:
+        raise Refusal("This answer holds no code")
+    connection = await rows.take(ctx.db, state, key)
+    if connection is None:
+        raise Refusal("This connection has ended, or has been answered before; start again")
+    try:
+        found = await _found(ctx, network, connection, given)
+    except Fruitless as fruitless:
+        error = str(fruitless)[:LONGEST_ERROR]
+        await _failed(ctx, connection, error)
+        return Arrival(connection.id, network.title, error)
+    await _kept(ctx, connection, found)
+    return Arrival(connection.id, network.title, None)
+
+
+async def _found(
+    ctx: Context, network: Network, connection: Connection, given: Mapping[str, str]
+) -> list[Profile]:
+    """Answers the accounts that can be connected; raises Fruitless. No transaction is open."""
+    if code := given.get("error"):
+        said = code if code in CODES else "an error of its own"
+        raise Fruitless(REASONS.get(code, "{} answered " + said).format(network.title))
+    redirect = redirect_of(ctx, network.key)
+    try:
+        verifier = rows.open_verifier(ctx.keys, connection)
+        async with asyncio.timeout(PATIENCE):
+            found = await network.exchange(given["code"], verifier, redirect)
+    except Refused as refused:
+        raise Fruitless(f"{network.title} refused the connection: {refused}") from None
+    except Unavailable as fault:
+        raise Fruitless(f"{network.title} cannot be reached: {fault}; start again") from None
+    except TimeoutError:
+        raise Fruitless(f"{network.title} takes too long; start again") from None
+    except Undecryptable:
+        raise Fruitless(rows.ENDED) from None
+    if not found:
+        raise Fruitless(f"{network.title} names no account that could be connected")
+    return await _wanted(ctx, network, connection, found)
+
+
+async def _wanted(
+    ctx: Context, network: Network, connection: Connection, found: list[Profile]
+) -> list[Profile]:
+    """Answers all accounts, or to a reconnect the one that it is about; raises Fruitless."""
+    if connection.account_id is None:
+        return found
+    scope = [connection.workspace_id]
+    old = await ctx.db.row(Account, accounts.BY_ID.sql, scope, [connection.account_id])
+    same = [each for each in found if old is not None and each.external_id == old.external_id]
+    if not same:
+        wanted = old.handle if old is not None else "the account to reconnect"
+        others = ", ".join(each.handle for each in found[:3])
+        raise Fruitless(f"{network.title} answered for {others} and not for {wanted}")
+    return same
+
+
+async def _failed(ctx: Context, connection: Connection, error: str) -> None:
+    """Ends an attempt that came to nothing, and tells the audit."""
+    async with ctx.transaction() as inside:
+        await inside.enter(connection.workspace_id)
+        if not await rows.fail(inside.db, connection, error):
+            raise Refusal(rows.ENDED)
+        await _audit(inside, connection, "social_connection.failed", reason=error)
+
+
+async def _kept(ctx: Context, connection: Connection, found: list[Profile]) -> None:
+    """Keeps the accounts until the person who has begun chooses, and tells the audit."""
+    async with ctx.transaction() as inside:
+        await inside.enter(connection.workspace_id)
+        sealed = rows.seal_found(ctx.keys, connection, found)
+        if not await rows.offer_choice(inside.db, connection, sealed):
+            raise Refusal(rows.ENDED)
+        await _audit(inside, connection, "social_connection.authorized", accounts=len(found))
+
+
+async def _audit(inside: Context, connection: Connection, action: str, **told: Any) -> None:
+    told = {"network": connection.network, **told}
+    await inside.audit_for(connection.created_by, action, connection, **told)
+    log.info("connection_answered", network=connection.network, outcome=action)
+
+
+async def choose(ctx: Context, connection: Connection, network: Network, given: Any) -> None:
+    """Connects the accounts that the person who has begun chooses."""
+    if connection.created_by != ctx.viewer.id:
+        raise Forbidden(message="Who has begun this connection has to bring it to its end")
+    if given.credentials is not None:
+        raise invalid("credentials", "This network is connected on a page of its own")
+    if connection.status == "pending":
+        raise IllegalState(f"{network.title} has not answered yet: open the authorizationUrl")
+    chosen = _chosen(rows.open_found(ctx.keys, connection), given.account_ids)
+    async with ctx.transaction() as inside:
+        # Held until commit, so that the brand is not deleted in between.
+        await inside.get(brands.BY_ID, connection.brand_id, "connection", lock=True)
+        await rows.finish(inside.db, connection)
+        connected = []
+        for place, profile in chosen.items():
+            kind, path = network.terms(profile.grant).kind, f"accountIds.{place}"
+            id = await accounts.keep(inside.db, ctx.keys, connection, profile, kind, path)
+            connected.append(id)
+            account = await inside.get(accounts.BY_ID, id, "social account")
+            await inside.audit("social_account.connected", account, network=account.network)
+        await rows.link(inside.db, connection, connected)
+
+
+def _chosen(found: list[Profile], given: list[str] | None) -> dict[int, Profile]:
+    """Answers each account that was chosen, by its place; raises Invalid for all that are none."""
+    if not given:
+        raise invalid("accountIds", "Choose one of the choices, or more", FaultCode.REQUIRED)
+    known = {each.external_id: each for each in found}
+    wrong = [
+        Fault(("accountIds", str(place)), "There is no such choice", FaultCode.NOT_FOUND)
+        for place, id in enumerate(given)
+        if id not in known
+    ]
+    if wrong:
+        raise Invalid(wrong)
+    return {given.index(id): known[id] for id in dict.fromkeys(given)}
