@@ -96,6 +96,8 @@ def run(data_dir: Path | None, network: str | None, port: int, *, once: bool) ->
     """Serves and plays the demo; ends after one post, or with Ctrl-C."""
     begun = time.monotonic()
     key = network or next(k for k, n in networks.discover().items() if n.built_in)
+    if networks.discover()[key].oauth:
+        raise OSError(f"{key} is connected on a page of its own, where the demo cannot click")
     with _served(data_dir, _free(port)) as origin:
         asyncio.run(_play(origin, key, begun))
         if once:

@@ -493,3 +493,19 @@ async def test_people_go_on_to_the_one_address_that_is_set(house: House, ann: Pe
     assert first == f"{home}&connectionId={done}&status=choose_account#top"
     assert again == f"{home}&status=refused#top"
     assert denied == f"{home}&connectionId={offers[1]['connectionId']}&status=failed#top"
+
+
+async def test_a_network_that_is_not_set_up_names_what_it_lacks(
+    door: Door, house: House, ann: Person
+) -> None:
+    before = await house.digest()
+
+    answer = await door.call(ann, "connect", brandId=ann.brand, network="facebook")
+
+    lacking = "MYPOST_FACEBOOK_CLIENT_ID and MYPOST_FACEBOOK_CLIENT_SECRET"
+    assert answer.code == "CONFLICT"
+    assert answer.details == (("network", f"Facebook is not set up here; set {lacking}"),)
+    assert await house.digest() == before
+    path = "/api/v1/oauth/callback/facebook?code=c&state=" + "x" * 43
+    assert (await ann.api.http.get(path)).status_code == 400
+    assert await house.digest() == before

@@ -10,7 +10,6 @@ import hashlib
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -19,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from mypost.networks import consent
 from mypost.networks.playground import Playground, Viewer, as_json, now
 
 _TABLES = """
@@ -34,24 +34,6 @@ _TOKENS = "SELECT token FROM owners WHERE code = ?"
 _OF_ANY = """SELECT code FROM owners WHERE token = ?1 UNION SELECT code FROM logins WHERE token = ?1
   UNION SELECT code FROM owners JOIN lives USING (token) WHERE refresh = ?1"""
 _CODE_LIFE = timedelta(seconds=60)
-_MOST = 12
-_ASKED = ("response_type", "client_id", "redirect_uri", "scope", "state", "code_challenge",
-          "code_challenge_method")  # fmt: skip
-ANSWERS = {
-    "ok": "gives tokens",
-    "slow": "takes its time",
-    "fails": "fails",
-    "cut": "gives less than was asked for",
-    "empty": "names no account",
-}
-_PAGE = """<!doctype html><meta charset=utf-8><title>{title}</title><h1>{title}</h1>
-<p><b>{client}</b> wants to: {scope}</p><form method=post action=authorize>{hidden}
-<p><label>Sign in as <input name=login value=baker required></label>
-<p><label>Accounts of yours <input name=accounts type=number value=2 min=1 max={most}></label>
-<p><label>Their posts meet <select name=mode>{modes}</select></label>
-<p><label>Asked for tokens, the network <select name=answer>{answers}</select></label>
-<p><button name=decision value=allow>Allow</button> <button name=decision value=deny>Deny</button>
-</form>"""
 
 
 class _Refusal(Exception):
@@ -113,19 +95,8 @@ class Authority(Playground):
         given = dict(request.query_params)
         if wrong := self._wrong(given):
             return self._back(request, given, {"error": wrong})
-        modes = "".join(f"<option>{mode}" for mode in self._modes)
-        answers = "".join(f"<option value={k}>{text}" for k, text in ANSWERS.items())
-        hidden = "".join(
-            f'<input type=hidden name={name} value="{escape(given[name])}">'
-            for name in _ASKED
-            if name in given
-        )
-        filled = {
-            "title": escape(self._title), "client": escape(given["client_id"]), "hidden": hidden,
-            "scope": escape(given.get("scope", "")), "modes": modes, "answers": answers,
-            "most": _MOST,
-        }  # fmt: skip
-        return HTMLResponse(_PAGE.format(**filled), headers={"Cache-Control": "no-store"})
+        page = consent.page(self._title, given, self._modes)
+        return HTMLResponse(page, headers={"Cache-Control": "no-store"})
 
     def _wrong(self, given: Mapping[str, str]) -> str | None:
         """Answers what is wrong with an authorization request that may be answered by redirect."""
@@ -159,7 +130,7 @@ class Authority(Playground):
         count = given.get("accounts", "1")
         if self._faults({"handle": login, "mode": mode}) or not count.isdecimal():
             raise _Refusal(400, "invalid_request", "the name is 1 to 50 of a-z, 0-9, _ . -")
-        code, many = secrets.token_urlsafe(24), min(_MOST, int(count))
+        code, many = secrets.token_urlsafe(24), min(consent.MOST, int(count))
         kept = (given["redirect_uri"], given["code_challenge"], login, mode, many)
         values = "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         answer = given.get("answer", "ok")

@@ -38,7 +38,7 @@ class OAuth(Client):
     oauth: ClassVar[bool] = True
     fields: ClassVar[tuple[Field, ...]] = ()
     scopes: ClassVar[tuple[str, ...]]  # what is asked for; without one of them nothing works
-    exchange_path: ClassVar[str]
+    exchange_path: str  # of the token endpoint
     separator: ClassVar[str] = " "  # of scopes
 
     def __init__(self, environment: Mapping[str, str], origin: str) -> None:
@@ -93,10 +93,14 @@ class OAuth(Client):
         match response.status_code, given:
             case 200, {"access_token": str(token)} if token:
                 return given
-            case _, {"error": "invalid_grant"} if response.is_client_error:
+            case _ if response.is_client_error and self.is_dead(given):
                 raise Refused([("grant", "is used up, ended, or not for this installation")])
-        code = given.get("error") if given.get("error") in CODES else ""
+        code = next((each for each in CODES if each == given.get("error")), "")
         raise Unavailable(f"no token in the answer {response.status_code} {code}".rstrip())
+
+    def is_dead(self, given: Mapping[str, Any]) -> bool:
+        """Tells whether a refusal is about the code or refresh token, and so for ever."""
+        return given.get("error") == "invalid_grant"
 
     def granted(self, given: Mapping[str, Any]) -> tuple[str, ...]:
         """Answers the scopes of a token, all that were asked for when it says nothing.

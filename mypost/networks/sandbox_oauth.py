@@ -23,7 +23,7 @@ class SandboxOAuth(OAuth, Player, networks.Network):
     kind: ClassVar[networks.Kind] = networks.Kind.KEY
     built_in: ClassVar[bool] = True
     scopes: ClassVar[tuple[str, ...]] = ("publish", "read")
-    exchange_path: ClassVar[str] = "/token"
+    exchange_path: str = "/token"
 
     def __init__(self, environment: Mapping[str, str], origin: str) -> None:
         """Takes the client that the built-in server knows, unless another is set."""

@@ -1,4 +1,4 @@
-"""Connecting by OAuth: what a network's page answers, and what somebody then chooses."""
+"""Connecting by OAuth: to a network's page, and what comes back from it."""
 
 import asyncio
 import re
@@ -11,8 +11,7 @@ import structlog
 
 from mypost.context import Context
 from mypost.crypto import Undecryptable
-from mypost.errors import Fault, FaultCode, Forbidden, IllegalState, Invalid, invalid
-from mypost.models import accounts, brands
+from mypost.models import accounts, choices
 from mypost.models import connections as rows
 from mypost.models.accounts import Account
 from mypost.models.connections import Connection
@@ -53,7 +52,7 @@ class Arrival(NamedTuple):
 def offer(ctx: Context, connection: Connection, network: Network, state: str) -> str:
     """Answers the network's page for an attempt, whose PKCE verifier stays here, encrypted."""
     verifier = secrets.token_urlsafe(48)
-    connection.verifier = rows.seal_verifier(ctx.keys, connection, verifier)
+    connection.verifier = choices.seal_verifier(ctx.keys, connection, verifier)
     return network.authorize(redirect_of(ctx, network.key), state, challenge_of(verifier))
 
 
@@ -98,7 +97,7 @@ async def _found(
         raise Fruitless(REASONS.get(code, "{} answered " + said).format(network.title))
     redirect = redirect_of(ctx, network.key)
     try:
-        verifier = rows.open_verifier(ctx.keys, connection)
+        verifier = choices.open_verifier(ctx.keys, connection)
         async with asyncio.timeout(PATIENCE):
             found = await network.exchange(given["code"], verifier, redirect)
     except Refused as refused:
@@ -143,7 +142,7 @@ async def _kept(ctx: Context, connection: Connection, found: list[Profile]) -> N
     """Keeps the accounts until the person who has begun chooses, and tells the audit."""
     async with ctx.transaction() as inside:
         await inside.enter(connection.workspace_id)
-        sealed = rows.seal_found(ctx.keys, connection, found)
+        sealed = choices.seal_found(ctx.keys, connection, found)
         if not await rows.offer_choice(inside.db, connection, sealed):
             raise Refusal(rows.ENDED)
         await _audit(inside, connection, "social_connection.authorized", accounts=len(found))
@@ -153,41 +152,3 @@ async def _audit(inside: Context, connection: Connection, action: str, **told: A
     told = {"network": connection.network, **told}
     await inside.audit_for(connection.created_by, action, connection, **told)
     log.info("connection_answered", network=connection.network, outcome=action)
-
-
-async def choose(ctx: Context, connection: Connection, network: Network, given: Any) -> None:
-    """Connects the accounts that the person who has begun chooses."""
-    if connection.created_by != ctx.viewer.id:
-        raise Forbidden(message="Who has begun this connection has to bring it to its end")
-    if given.credentials is not None:
-        raise invalid("credentials", "This network is connected on a page of its own")
-    if connection.status == "pending":
-        raise IllegalState(f"{network.title} has not answered yet: open the authorizationUrl")
-    chosen = _chosen(rows.open_found(ctx.keys, connection), given.account_ids)
-    async with ctx.transaction() as inside:
-        # Held until commit, so that the brand is not deleted in between.
-        await inside.get(brands.BY_ID, connection.brand_id, "connection", lock=True)
-        await rows.finish(inside.db, connection)
-        connected = []
-        for place, profile in chosen.items():
-            kind, path = network.terms(profile.grant).kind, f"accountIds.{place}"
-            id = await accounts.keep(inside.db, ctx.keys, connection, profile, kind, path)
-            connected.append(id)
-            account = await inside.get(accounts.BY_ID, id, "social account")
-            await inside.audit("social_account.connected", account, network=account.network)
-        await rows.link(inside.db, connection, connected)
-
-
-def _chosen(found: list[Profile], given: list[str] | None) -> dict[int, Profile]:
-    """Answers each account that was chosen, by its place; raises Invalid for all that are none."""
-    if not given:
-        raise invalid("accountIds", "Choose one of the choices, or more", FaultCode.REQUIRED)
-    known = {each.external_id: each for each in found}
-    wrong = [
-        Fault(("accountIds", str(place)), "There is no such choice", FaultCode.NOT_FOUND)
-        for place, id in enumerate(given)
-        if id not in known
-    ]
-    if wrong:
-        raise Invalid(wrong)
-    return {given.index(id): known[id] for id in dict.fromkeys(given)}

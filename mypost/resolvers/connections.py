@@ -14,7 +14,7 @@ from mypost.models.connections import Connection
 from mypost.networks import Network, Profile, Refused, Unavailable
 from mypost.operation import On, mutation, query
 from mypost.permissions import Permission
-from mypost.resolvers import authorizations
+from mypost.resolvers import authorizations, choices
 from mypost.schema.connections import (
     CompleteConnectionInput,
     ConnectionKind,
@@ -108,7 +108,7 @@ async def complete_connection(
         raise IllegalState(rows.ENDED)
     network = _on_offer(ctx, connection.network)
     if connection.kind == ConnectionKind.OAUTH.value:
-        await authorizations.choose(ctx, connection, network, input)
+        await choices.choose(ctx, connection, network, input)
     else:
         await _present(ctx, connection, network, input)
     ctx.after_commit("due")

@@ -9,7 +9,8 @@ import strawberry
 
 from mypost import ids
 from mypost.models import accounts
-from mypost.models.connections import ENDED, has_ended, open_found
+from mypost.models.choices import open_found
+from mypost.models.connections import ENDED, has_ended
 from mypost.schema import rules
 from mypost.schema.accounts import Network, SocialAccount
 from mypost.schema.common import JSON, Info, MutationPayload, Node, computed, sizes

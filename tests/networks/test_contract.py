@@ -36,11 +36,18 @@ SERVED = [key for key, network in DISCOVERED.items() if hasattr(network, "server
 OUTSIDE = [
     pytest.param(key, marks=pytest.mark.network)
     for key, network in DISCOVERED.items()
-    if not hasattr(network, "server")
+    if not hasattr(network, "server") and not network.oauth
 ]
 BY_CREDENTIALS_AND_SERVED = [key for key in SERVED if key in BY_CREDENTIALS]
 GRANT = Grant(
-    {"token": "t", "did": "did:plc:a", "accessJwt": "t", "refreshJwt": "t", "refreshToken": "t"}
+    {
+        "token": "t",
+        "did": "did:plc:a",
+        "accessJwt": "t",
+        "refreshJwt": "t",
+        "refreshToken": "t",
+        "page": "1",
+    }
 )
 _numbers = count()
 
