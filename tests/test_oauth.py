@@ -1,7 +1,9 @@
 """Connecting by OAuth: a consent page, a callback that connects nothing, a choice that does."""
 
 import asyncio
+import io
 import json
+from collections.abc import Iterator
 from datetime import timedelta
 from urllib.parse import urlencode, urlsplit, urlunsplit
 from uuid import UUID
@@ -11,10 +13,14 @@ import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 
-from mypost import callback
+from mypost import callback, logs
 from mypost.context import Caller, Context
 from mypost.meter import Meter
 from mypost.models.accounts import open_grant
+from mypost.models.choices import open_verifier
+from mypost.networks.oauth import challenge_of
+from mypost.networks.sandbox_oauth import SandboxOAuth
+from mypost.resolvers import authorizations
 from mypost.windows import of_address
 from tests.client import Api, Person
 from tests.conftest import House
@@ -423,7 +429,44 @@ async def test_another_brands_account_is_not_taken(door: Door, house: House, ann
     assert await house.digest() == before
 
 
-async def test_a_secret_is_seen_nowhere(door: Door, house: House, api: Api, ann: Person) -> None:
+@pytest.fixture
+def written() -> Iterator[io.StringIO]:
+    stream = io.StringIO()
+    logs.configure("debug", stream=stream)
+    yield stream
+    logs.configure("critical")
+
+
+async def test_a_verifier_is_kept_encrypted_and_wiped(
+    door: Door, house: House, ann: Person
+) -> None:
+    offer = await offered(door, ann)
+    kept = await house.owner.fetchrow(
+        "SELECT * FROM connections WHERE id = $1", offer["connectionId"]
+    )
+
+    verifier = open_verifier(house.keys, kept)
+    assert len(verifier) == 64
+    assert verifier.encode() not in kept.verifier
+    assert query_of(offer["authorizationUrl"])["code_challenge"] == challenge_of(verifier)
+    await allowed(door, ann, offer)
+    left = "SELECT verifier FROM connections WHERE id = $1"
+    assert await house.value(left, offer["connectionId"]) is None
+
+
+async def test_a_brand_that_is_gone_takes_no_answer(door: Door, house: House, ann: Person) -> None:
+    offer = await offered(door, ann)
+    back = await consent(ann.api.http, offer["authorizationUrl"])
+    await door.call(ann, "delete_brand", id=ann.brand)
+    before = await house.digest()
+
+    assert (await ann.api.http.get(back)).status_code == 400
+    assert await house.digest() == before
+
+
+async def test_a_secret_is_seen_nowhere(
+    written: io.StringIO, door: Door, house: House, api: Api, ann: Person
+) -> None:
     answers: list[str] = []
 
     async def keep(response: httpx2.Response) -> None:
@@ -449,7 +492,9 @@ async def test_a_secret_is_seen_nowhere(door: Door, house: House, api: Api, ann:
         "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
     )
     assert len(answers) >= 5
+    assert '"event": "connection_answered"' in written.getvalue()
     for secret in hidden:
+        assert secret not in written.getvalue()
         assert secret not in "".join(answers)
         for table in tables:
             sql = f"SELECT count(*) FROM {table.relname} t WHERE t::text LIKE ANY ($1)"
@@ -509,3 +554,32 @@ async def test_a_network_that_is_not_set_up_names_what_it_lacks(
     path = "/api/v1/oauth/callback/facebook?code=c&state=" + "x" * 43
     assert (await ann.api.http.get(path)).status_code == 400
     assert await house.digest() == before
+
+
+async def test_who_waits_too_long_is_told(
+    door: Door, house: House, ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authorizations, "PATIENCE", 0.05)
+    (server,) = [each.app for each in house.app.routes if each.path == f"/networks/{NETWORK}"]
+    server.state.slow_seconds = 0.5
+
+    connection = await allowed(door, ann, answer="slow")
+
+    assert connection["error"] == f"{TITLE} takes too long; start again"
+
+
+async def test_a_fault_of_ours_ends_the_connection_and_tells_nothing(
+    door: Door, house: House, ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_: object, code: str, *_given: str) -> None:
+        raise RuntimeError(f"canary {code}")
+
+    monkeypatch.setattr(SandboxOAuth, "exchange", broken)
+    offer = await offered(door, ann)
+    answer = await ann.api.http.get(await consent(ann.api.http, offer["authorizationUrl"]))
+
+    assert answer.status_code == 500
+    assert "canary" not in answer.text
+    connection = (await door.call(ann, "connection", id=offer["connectionId"])).ok
+    assert connection["status"] == "failed"
+    assert connection["error"] == f"{TITLE} was not understood; start again"

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from mypost.crypto import Keys
+from mypost.crypto import Keys, Undecryptable
 from mypost.models.connections import Connection
 from mypost.networks import Grant, Profile
 
@@ -45,11 +45,15 @@ def seal_found(keys: Keys, connection: Connection, found: Iterable[Profile]) -> 
 
 
 def open_found(keys: Keys, connection: Connection) -> list[Profile]:
-    """Opens the accounts to choose from; raises Undecryptable under another key."""
+    """Opens the accounts to choose from; there are none that we cannot open."""
     if connection.found is None:
         return []
     place = (connection.workspace_id, connection.id, FOUND_COLUMN)
-    return [_profile(each) for each in orjson.loads(keys.decrypt(connection.found, *place))]
+    try:
+        plain = keys.decrypt(connection.found, *place)
+    except Undecryptable:
+        return []
+    return [_profile(each) for each in orjson.loads(plain)]
 
 
 def _profile(plain: dict[str, Any]) -> Profile:

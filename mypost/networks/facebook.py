@@ -43,6 +43,8 @@ class Facebook(OAuth, networks.Network):
         "pages_show_list", "pages_read_engagement", "pages_manage_posts",
     )  # fmt: skip
     separator: ClassVar[str] = ","
+    # Without it the dialog never asks again for what somebody has left out once.
+    besides: ClassVar[Mapping[str, str]] = {"auth_type": "rerequest"}
 
     def __init__(self, environment: Mapping[str, str], origin: str) -> None:
         """Takes MYPOST_FACEBOOK_VERSION besides; another address is the dialog's as well."""

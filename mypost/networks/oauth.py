@@ -40,6 +40,7 @@ class OAuth(Client):
     scopes: ClassVar[tuple[str, ...]]  # what is asked for; without one of them nothing works
     exchange_path: str  # of the token endpoint
     separator: ClassVar[str] = " "  # of scopes
+    besides: ClassVar[Mapping[str, str]] = {}  # what a network wants to be asked as well
 
     def __init__(self, environment: Mapping[str, str], origin: str) -> None:
         """Takes MYPOST_<KEY>_CLIENT_ID and MYPOST_<KEY>_CLIENT_SECRET besides."""
@@ -63,6 +64,7 @@ class OAuth(Client):
             "state": state,
             "code_challenge": challenge,
             "code_challenge_method": "S256",
+            **self.besides,
         }
         return f"{self.authorization_endpoint}?{urlencode(asked)}"
 
@@ -135,6 +137,6 @@ def grant_of(given: Mapping[str, Any], held: Mapping[str, str]) -> Grant:
     if isinstance(renewal := given.get("refresh_token"), str) and renewal:
         secrets["refreshToken"] = renewal
     ends, seconds = None, str(given.get("expires_in", ""))
-    if seconds.isdecimal() and 0 < int(seconds) < _LONGEST:
+    if seconds.isdecimal() and int(seconds) < _LONGEST:
         ends = clock.now() + timedelta(seconds=int(seconds))
     return Grant(secrets, ends, ends_at=None if "refreshToken" in secrets else ends)

@@ -84,6 +84,9 @@ async def arrive(ctx: Context, key: str, given: Mapping[str, str]) -> Arrival:
         error = str(fruitless)[:LONGEST_ERROR]
         await _failed(ctx, connection, error)
         return Arrival(connection.id, network.title, error)
+    except Exception:
+        await _failed(ctx, connection, f"{network.title} was not understood; start again")
+        raise
     await _kept(ctx, connection, found)
     return Arrival(connection.id, network.title, None)
 

@@ -62,6 +62,7 @@ def test_the_dialog_is_asked_for_what_a_page_takes():
         "state": "state",
         "code_challenge": challenge_of(VERIFIER),
         "code_challenge_method": "S256",
+        "auth_type": "rerequest",
     }
     assert SECRET not in page
 
