@@ -249,7 +249,7 @@ async def test_an_answer_that_nobody_waits_for_changes_nothing(
         "issuer": changed(good, iss="http://127.0.0.1:9"),
         "none": changed(good, state=None),
         "twice": f"{good}&code={query_of(theirs)['code']}",
-        "network": good.replace(NETWORK, "bluesky"),
+        "network": good.replace(f"callback/{NETWORK}", "callback/facebook"),
         "code": changed(good, code=None),
     }[why]
     before = await house.digest()
