@@ -31,6 +31,7 @@ from mypost.models import database
 from mypost.nudges import Nudges
 from mypost.resolvers.auth import REFRESH_COOKIE
 from mypost.rest import door
+from mypost.rest.again import REPLAYED
 from mypost.rest.cookies import set_cookies
 from mypost.schema.build import schema
 from mypost.settings import BadSettings, Settings
@@ -167,6 +168,8 @@ def connector(held: Held) -> Callable[[WebSocket, dict[str, Any]], Awaitable[Sub
 def finish(response: Response, ctx: Context, answer: dict[str, Any]) -> None:
     """Gives a GraphQL answer its cookies, and the status of what has refused all of it."""
     set_cookies(response, ctx)
+    if ctx.caller.replayed:
+        response.headers[REPLAYED] = "true"
     if ctx.turned_away:
         response.status_code = STATUS[Code.UNAUTHORIZED]
     elif (wait := wait_of(answer)) is not None:
@@ -272,8 +275,14 @@ def _cors(settings: Settings) -> Middleware:
         CORSMiddleware,
         allow_origins=settings.allowed_origins,
         allow_methods=["GET", "POST", "PATCH", "DELETE", "PUT"],
-        allow_headers=["authorization", "content-type", "if-match", "x-requested-with"],
-        expose_headers=["etag", "location", "x-request-id", "retry-after", *TOLD],
+        allow_headers=[
+            "authorization",
+            "content-type",
+            "if-match",
+            "x-requested-with",
+            "idempotency-key",
+        ],
+        expose_headers=["etag", "location", "x-request-id", "retry-after", REPLAYED, *TOLD],
         allow_credentials=True,
     )
 

@@ -16,8 +16,9 @@ from mypost.errors import Forbidden, NotFound, Unauthorized
 from mypost.feed import Feed
 from mypost.limits import Limiter
 from mypost.meter import Meter
-from mypost.models.base import Db, Unspelled
+from mypost.models.base import Db, Turns, Unspelled
 from mypost.models.database import transaction
+from mypost.models.idempotency import Once
 from mypost.models.paging import Listing, Page, Slice, page
 from mypost.models.reads import Reads
 from mypost.models.relations import Reader, Relation
@@ -57,6 +58,8 @@ class Caller:
     ip: str | None = None
     refresh_cookie: str | None = None
     trusted_origin: bool = False
+    repeats: bool = False
+    replayed: bool = False
     cookies: dict[str, tuple[str, int]] = field(default_factory=dict)
 
 
@@ -75,7 +78,7 @@ class Context:
         caller: Caller,
         viewer: Viewer | None,
         meter: Meter,
-        connection: asyncpg.Connection | None = None,
+        connection: Turns | None = None,
         refused: Unauthorized | None = None,
     ) -> None:
         self.services = services
@@ -88,6 +91,7 @@ class Context:
         self.effects: list[tuple[str, tuple[Any, ...]]] = []
         self.reader = Reader(self.db, self.scope)
         self._entered: list[UUID] = []
+        self.once: Once | None = None
 
     @property
     def keys(self) -> Keys:
@@ -237,22 +241,40 @@ class Context:
         return self.keys.encrypt(text.encode(), NOBODY, id, "mail")
 
     async def release(self) -> None:
-        """Sends the remembered nudges; the reader forgets what it read before the commit."""
-        effects, self.effects = self.effects, []
+        """Sends the remembered nudges; the reader forgets what it read before the commit.
+
+        Inside a transaction that is still open nothing is sent; what was changed is seen.
+        """
         self.reader = Reader(self.db, self.scope)
+        if self.db.connection is not None:
+            if self._entered:
+                session = self.viewer.session_id
+                self._viewer = await self.services.sessions.holder(session, fresh=True, db=self.db)
+            return
+        effects, self.effects = self.effects, []
         for name, args in effects:
             await self.services.nudges.send(name, *args)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["Context"]:
-        """Opens a transaction that row security lets into the viewer's workspaces."""
+        """Opens a transaction that row security lets into the viewer's workspaces.
+
+        Inside one it is the same one. A change asked for once is begun and kept in it.
+        """
+        if self.db.connection is not None:
+            yield self
+            return
         async with transaction() as connection:
-            inside = self._inside(connection)
+            inside = self._inside(Turns(connection))
             await inside.set_scope()
+            if self.once:
+                await self.once.begin(inside.db)
             yield inside
+            if self.once:
+                await self.once.keep(inside.db)
         await self._follow(inside)
 
-    def _inside(self, connection: asyncpg.Connection) -> "Context":
+    def _inside(self, connection: Turns) -> "Context":
         """The same operation, inside a transaction."""
         child = Context(self.services, self.caller, self._viewer, self.meter, connection)
         child.effects = self.effects

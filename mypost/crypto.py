@@ -1,4 +1,4 @@
-"""One secret, four keys: signing, sealing cursors, hashing tokens, encrypting at rest."""
+"""One secret and the keys derived from it: for signing, sealing, encrypting, comparing."""
 
 import base64
 import hashlib
@@ -52,6 +52,10 @@ class Keys:
         return AESGCM(self._derive("at-rest"))
 
     @cached_property
+    def _fingerprints(self) -> bytes:
+        return self._derive("fingerprint")
+
+    @cached_property
     def _sealing(self) -> bytes:
         return self._derive("cursor")
 
@@ -81,6 +85,10 @@ class Keys:
             return mac.digest()
 
         return seal
+
+    def fingerprint(self, message: bytes) -> bytes:
+        """Computes a MAC that tells equal messages, and to others nothing of what they hold."""
+        return hashlib.blake2b(message, digest_size=32, key=self._fingerprints).digest()
 
 
 def _bound(workspace_id: UUID, row_id: UUID, column: str) -> bytes:

@@ -125,6 +125,15 @@ class RateLimited(ApiError):
     code = Code.RATE_LIMITED
 
 
+class Busy(ApiError):
+    """Another request is doing the same right now."""
+
+    code = Code.CONFLICT
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retry_after=1)
+
+
 class BadRequest(ApiError):
     """The request cannot be read; the message says where."""
 
@@ -157,3 +166,11 @@ class Stale(Invalid):
     def __init__(self, current: int) -> None:
         message = f"The current version is {current}"
         super().__init__(invalid("expectedVersion", message, FaultCode.STALE_VERSION).faults)
+
+
+class KeyReused(Invalid):
+    """The idempotency key belongs to another input."""
+
+    def __init__(self) -> None:
+        message = "This key was used with another input"
+        super().__init__(invalid("idempotencyKey", message, FaultCode.KEY_REUSED).faults)

@@ -12,9 +12,11 @@ from enum import Enum
 from typing import Any, Protocol
 
 from mypost import ids
-from mypost.context import Context
+from mypost.context import Context, workspace_of
 from mypost.errors import Fault, FaultCode, Invalid, NotFound, Stale
+from mypost.models.idempotency import Known, Once
 from mypost.models.relations import Relation
+from mypost.once import Again, once, refer, restore
 from mypost.permissions import Permission
 
 # PostgreSQL stores no NUL, UTF-8 no lone surrogate.
@@ -58,6 +60,7 @@ class Operation:
     requires: Permission | None = None
     audit: str | None = None
     transaction: bool = True
+    again: Again | None = None
 
     async def target(self, ctx: Context, id: object) -> Any:
         """Fetches and authorises the object this call names."""
@@ -107,6 +110,7 @@ def mutation(
     requires: Permission | None = None,
     audit: str | None = None,
     transaction: bool = True,
+    again: Again | None = None,
 ) -> Callable[..., Any]:
     """Declares a mutation: its object, its permission, what it is called in the audit."""
     return _declare(
@@ -116,6 +120,7 @@ def mutation(
         requires=requires,
         audit=audit,
         transaction=transaction,
+        again=again,
     )
 
 
@@ -158,7 +163,11 @@ async def change(operation: Operation, ctx: Context, input: Any) -> Any:
     """
     if operation.access is not Access.PUBLIC:
         ctx.viewer  # noqa: B018 - raises when nobody is signed in
-    if operation.transaction:
+    ctx.once = None
+    using = once(operation.name, ctx, input)
+    if using is not None:
+        answer = await _change_once(operation, ctx, input, using)
+    elif operation.transaction:
         async with ctx.transaction() as inside:
             answer = await _resolve(operation, inside, input)
     else:
@@ -167,16 +176,40 @@ async def change(operation: Operation, ctx: Context, input: Any) -> Any:
     return answer
 
 
-async def _resolve(operation: Operation, ctx: Context, input: Any) -> Any:
+async def _change_once(operation: Operation, ctx: Context, input: Any, using: Once) -> Any:
+    """Makes a change and keeps its key in one transaction; or answers again what it made."""
+    try:
+        async with ctx.transaction() as inside:
+            await using.begin(inside.db)
+            if operation.transaction:
+                answer = await _resolve(operation, inside, input, using)
+                using.reference = refer(answer, operation.again)
+                await using.keep(inside.db)
+        ctx.once = using
+        return answer if operation.transaction else await _resolve(operation, ctx, input, using)
+    except Known as known:
+        ctx.caller.replayed = True
+        if known.answer is not None and ctx.caller.repeats:
+            raise
+        return await restore(ctx, known.reference, operation.again)
+
+
+async def _resolve(
+    operation: Operation, ctx: Context, input: Any, using: Once | None = None
+) -> Any:
     if operation.on is None:
         check(input)
-        answer = await operation.resolver(ctx, input)
+        answer = row = await operation.resolver(ctx, input)
     else:
         row = await operation.target(ctx, getattr(input, operation.on.argument))
+        if using is not None:
+            using.workspace_id, using.reference = workspace_of(row), {"id": str(row.id)}
         check(input)
         if operation.on.lock:
             expect(row, input)
         answer = await operation.resolver(ctx, row, input)
+    if using is not None and using.workspace_id is None:
+        using.workspace_id = workspace_of(row)
     if operation.audit:
         await ctx.audit(operation.audit, answer)
     return answer

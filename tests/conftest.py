@@ -120,6 +120,8 @@ class House:
             "users", "access_tokens", "sessions", "workspaces", "roles", "members", "brands",
             "accounts", "connections", "posts", "post_tags", "targets", "transitions", "outbox",
             "events", "audit_events", "invitations", "approvals", "mails", "password_resets",
+            "events", "audit_events", "invitations", "mails", "password_resets",
+            "idempotency_keys",
         )  # fmt: skip
         parts = " || ".join(
             f"coalesce((SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {t} t), '')"

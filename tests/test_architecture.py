@@ -24,6 +24,7 @@ LAYERS = [
     ("resolvers",),
     ("schema",),
     ("operation",),
+    ("once",),
     ("context",),
     ("middleware",),
     ("metrics",),

@@ -19,3 +19,10 @@ async def forget_connections(ctx: dict[str, Any]) -> int:
     gone = int(await ctx["pool"].fetchval("SELECT connections_forget()"))
     log.info("connections_forgotten", count=gone)
     return gone
+
+
+async def forget_keys(ctx: dict[str, Any]) -> int:
+    """Deletes idempotency keys that are older than a day; answers how many."""
+    gone = int(await ctx["pool"].fetchval("SELECT keys_forget()"))
+    log.info("keys_forgotten", count=gone)
+    return gone

@@ -1,5 +1,6 @@
 """Rows, and the one way to run a statement inside a tenant scope."""
 
+import asyncio
 from functools import cache, lru_cache
 from operator import itemgetter
 from typing import Any, TypeVar, cast
@@ -73,6 +74,37 @@ def column_of(model: type[Model], columns: str, name: str) -> Column | None:
     return None if kind is None or field is None else Column(kind, field.null)
 
 
+class Turns:
+    """A connection whose statements take turns: it can run one at a time."""
+
+    __slots__ = ("_connection", "_turn")
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+        self._turn = asyncio.Lock()
+
+    async def fetch(self, sql: str, *args: object, record_class: type[Row] = Row) -> list[Any]:
+        """Answers all rows."""
+        async with self._turn:
+            found = await self._connection.fetch(sql, *args, record_class=record_class)
+            return cast("list[Any]", found)
+
+    async def fetchrow(self, sql: str, *args: object, record_class: type[Row] = Row) -> Any:
+        """Answers the first row, or None."""
+        async with self._turn:
+            return await self._connection.fetchrow(sql, *args, record_class=record_class)
+
+    async def fetchval(self, sql: str, *args: object) -> Any:
+        """Answers the first column of the first row."""
+        async with self._turn:
+            return await self._connection.fetchval(sql, *args)
+
+    async def execute(self, sql: str, *args: object) -> str:
+        """Answers what was done."""
+        async with self._turn:
+            return str(await self._connection.execute(sql, *args))
+
+
 class Db:
     """Runs statements for one viewer: `$1` of every scoped statement is the workspace array.
 
@@ -82,7 +114,7 @@ class Db:
 
     __slots__ = ("connection", "pool")
 
-    def __init__(self, pool: Reads, connection: asyncpg.Connection | None = None) -> None:
+    def __init__(self, pool: Reads, connection: Turns | None = None) -> None:
         self.pool = pool
         self.connection = connection
 
@@ -90,7 +122,7 @@ class Db:
         """Reads rows in scope, typed as the model whose columns they carry."""
         row = row_class(model)
         if self.connection is not None:
-            return await self.connection.fetch(sql, scope, *args, record_class=row)  # type: ignore[no-any-return]
+            return await self.connection.fetch(sql, scope, *args, record_class=row)
         return await self.pool.fetch(scoped(sql), scope, *args, record_class=row)  # type: ignore[no-any-return]
 
     async def row(self, model: type[M], sql: str, scope: list[UUID], *args: object) -> M | None:

@@ -12,6 +12,7 @@ from mypost.models.accounts import Account
 from mypost.models.brands import Brand
 from mypost.models.connections import Connection
 from mypost.networks import Network, Profile, Refused, Unavailable
+from mypost.once import Again
 from mypost.operation import On, mutation, query
 from mypost.permissions import Permission
 from mypost.resolvers import authorizations, choices
@@ -27,6 +28,15 @@ from mypost.schema.connections import (
 LIFE = timedelta(minutes=10)
 
 
+async def _offer_again(ctx: Context, made: dict[str, str]) -> ConnectionOffer:
+    """Offers again what an earlier request with the same key was offered."""
+    offer = await ctx.get(rows.BY_ID, ids.parse(made["id"]), "connection")
+    return _offered(ctx.services.networks[offer.network], offer)
+
+
+AGAIN = Again(lambda offer: {"id": str(offer.connection_id)}, _offer_again)
+
+
 @query(on=On(rows.BY_ID, "connection"))
 async def social_connection(ctx: Context, connection: Connection) -> Connection:
     """One attempt to connect."""
@@ -36,6 +46,7 @@ async def social_connection(ctx: Context, connection: Connection) -> Connection:
 @mutation(
     on=On(brands.BY_ID, "brand", "brand_id"),
     requires=Permission.ACCOUNTS_CONNECT,
+    again=AGAIN,
 )
 async def connect_social_account(
     ctx: Context, brand: Brand, input: ConnectSocialAccountInput
@@ -45,7 +56,11 @@ async def connect_social_account(
     return await _offer(ctx, offer, input.network.value)
 
 
-@mutation(on=On(accounts.BY_ID, "social account"), requires=Permission.ACCOUNTS_CONNECT)
+@mutation(
+    on=On(accounts.BY_ID, "social account"),
+    requires=Permission.ACCOUNTS_CONNECT,
+    again=AGAIN,
+)
 async def reconnect_social_account(
     ctx: Context, account: Account, input: ReconnectSocialAccountInput
 ) -> ConnectionOffer:
@@ -66,6 +81,10 @@ async def _offer(ctx: Context, offer: Connection, key: str) -> ConnectionOffer:
     page = authorizations.offer(ctx, offer, network, state) if network.oauth else None
     await rows.begin(ctx.db, offer)
     await ctx.audit("social_connection.started", offer, network=key)
+    return _offered(network, offer)
+
+
+def _offered(network: Network, offer: Connection) -> ConnectionOffer:
     return ConnectionOffer(
         connection_id=offer.id,  # type: ignore[arg-type]
         kind=kind,

@@ -8,33 +8,10 @@ import strawberry
 from mypost import ids
 from mypost.context import Context, workspace_of
 from mypost.errors import invalid
-from mypost.models import (
-    accounts,
-    approvals,
-    brands,
-    connections,
-    invitations,
-    posts,
-    roles,
-    users,
-    workspaces,
-)
-from mypost.models.relations import Relation
+from mypost.models.kinds import KINDS
 from mypost.operation import query
 
 MAX_IDS = 100
-KINDS: dict[ids.Tag | None, Relation[Any]] = {
-    ids.Tag.USER: users.BY_ID,
-    ids.Tag.WORKSPACE: workspaces.BY_ID,
-    ids.Tag.ROLE: roles.BY_ID,
-    ids.Tag.INVITATION: invitations.BY_ID,
-    ids.Tag.BRAND: brands.BY_ID,
-    ids.Tag.ACCOUNT: accounts.BY_ID,
-    ids.Tag.CONNECTION: connections.BY_ID,
-    ids.Tag.POST: posts.BY_ID,
-    ids.Tag.APPROVAL: approvals.BY_ID,
-    ids.Tag.TARGET: posts.TARGET_BY_ID,
-}
 
 
 async def _find(ctx: Context, text: str) -> Any:

@@ -34,6 +34,7 @@ from mypost.rest.selection import RowError
 PARAMETER = re.compile(r"\{(\w+)\}")
 ETAG = re.compile(r'(?:W/)?"([0-9]{1,10})"')
 VERSION = "expectedVersion"
+KEY = "idempotencyKey"
 INPUT = "input"
 BACKWARD = {"last", "before"}
 # REST calls the two arguments of a page otherwise; faults travel the same way back.
@@ -71,8 +72,9 @@ class Binding:
     variables: Mapping[str, GraphQLInputType]
     input: ObjectReader | None
     noun: str
-    bound: frozenset[str]
+    elsewhere: Mapping[str, str]
     reads_body: bool
+    keyed: bool
 
     def bind(
         self,
@@ -80,12 +82,13 @@ class Binding:
         query: list[tuple[str, str]],
         body: dict[str, Any],
         if_match: str | None,
+        key: str | None = None,
     ) -> dict[str, Any]:
         """Answers the variables of a request. Raises Invalid with every fault."""
         variables: dict[str, Any] = {}
         faults = Faults()
         if self.input is not None:
-            read = self.input.read(body, (), faults, self.bound)
+            read = self.input.read(body, (), faults, self.elsewhere)
             variables[INPUT] = read
         self._from_query(query, variables, faults)
         if self.input is not None and faults.found:
@@ -95,6 +98,8 @@ class Binding:
         faults.refuse()
         if self.versioned and (expected := _version(if_match)) is not None:
             variables[INPUT][VERSION] = expected
+        if self.keyed and key is not None:
+            variables[INPUT][KEY] = key
         return variables
 
     @property
@@ -210,13 +215,14 @@ class Binder:
         """Answers the binding, once every parameter of the path has its place."""
         if loose := self.names - self.path.keys():
             raise RowError(self.route, f"its path parameter {min(loose)} binds nothing")
-        taken = frozenset(self.path) | frozenset(self.query)
+        taken = dict.fromkeys((*self.path, *self.query), "address")
         return Binding(
             self.path,
             self.query,
             self.variables,
             input,
             noun,
-            taken,
+            {**taken, KEY: "header Idempotency-Key"},
             input is not None and self.route.method in BODIES,
+            input is not None and self.route.method == "POST" and KEY in input.properties,
         )

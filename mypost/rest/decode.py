@@ -7,7 +7,7 @@ the gate checks them, after it has looked for the object.
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,7 @@ MAX_FAULTS = 100
 INTEGER = re.compile(r"-?[0-9]{1,10}")
 
 Path = tuple[str, ...]
+NOWHERE: Mapping[str, str] = {}
 
 
 class _Broken:
@@ -94,9 +95,9 @@ class ObjectReader:
         self.properties = {n: _property(n, f) for n, f in type_.fields.items()}
 
     def read(
-        self, value: Any, path: Path, faults: Faults, known: frozenset[str] = frozenset()
+        self, value: Any, path: Path, faults: Faults, known: Mapping[str, str] = NOWHERE
     ) -> Any:
-        """Reads what may be read; `known` fields are bound from elsewhere and refused here."""
+        """Reads what may be read; `known` fields stand elsewhere and are refused here."""
         if not isinstance(value, dict):
             return faults.add(path, "Must be an object")
         wire = {}
@@ -109,7 +110,7 @@ class ObjectReader:
                 faults.add((*path, name), "Required", FaultCode.REQUIRED)
         for name in value:
             if name in known:
-                faults.add((*path, name), "Stands in the address, not in the body")
+                faults.add((*path, name), f"Stands in the {known[name]}, not in the body")
             elif name not in self.properties:
                 faults.add((*path, name), "There is no such field")
         return wire

@@ -14,6 +14,7 @@ from mypost.context import Context
 from mypost.engine.compiled import compile_operation
 from mypost.engine.documents import Documents
 from mypost.errors import Code, NotFound
+from mypost.rest.again import KEY_HEADER, answer_once, known_of
 from mypost.rest.body import read_body
 from mypost.rest.codec import ENDPOINTS, Endpoint
 from mypost.rest.cookies import set_cookies
@@ -71,7 +72,15 @@ class Serving:
             request.query_params.multi_items(),
             await read_body(request) if binding.reads_body else {},
             ", ".join(request.headers.getlist("if-match")) or None,
+            request.headers.get(KEY_HEADER),
         )
+        if binding.keyed and KEY_HEADER in request.headers:
+            return await answer_once(
+                ctx, self._run, variables, transaction=endpoint.operation.transaction
+            )
+        return await self._run(variables, ctx)
+
+    async def _run(self, variables: dict[str, Any], ctx: Context) -> Response:
         result = await self.operation.run(variables, ctx)
         return self._spell(result, variables, ctx.caller.request_id)
 
@@ -81,6 +90,8 @@ class Serving:
         endpoint, bound = self.endpoint, self.endpoint.binding.path.keys()
         noun, answer = endpoint.binding.noun, endpoint.answer
         if result.errors:
+            if (known := known_of(result.errors)) is not None:
+                return known
             return from_graphql(result.errors, request_id, noun, bound)
         data: dict[str, Any] = result.data or {}
         payload = data.get(endpoint.route.field)

@@ -12,6 +12,7 @@ from graphql import get_named_type, is_required_input_field
 
 from mypost.errors import STATUS, Code
 from mypost.models.paging import DEFAULT_PAGE, MAX_PAGE
+from mypost.once import MAX_KEY
 from mypost.rest.binding import PARAMETER, Parameter
 from mypost.rest.codec import ENDPOINTS, Endpoint
 from mypost.rest.routes import BASE
@@ -31,6 +32,7 @@ REASONS = {
     Code.NOT_FOUND: "There is no such object for the caller",
     Code.CONFLICT: "The object's state forbids this",
     Code.PRECONDITION_FAILED: "The caller edited an older version",
+    Code.IDEMPOTENCY_MISMATCH: "The `Idempotency-Key` was used with another request",
     Code.PAYLOAD_TOO_LARGE: "The body is too large",
     Code.UNSUPPORTED_MEDIA_TYPE: "The body is not JSON",
     Code.RATE_LIMITED: "Too many requests: `Retry-After` says when to come back",
@@ -141,6 +143,10 @@ def _parameters(endpoint: Endpoint, shapes: Shapes) -> Iterator[dict[str, Any]]:
     if binding.versioned:
         said = "The version to change, as its `ETag` says: another one is 412."
         yield {"name": "If-Match", "in": "header", "description": said, "schema": _text()}
+    if binding.keyed:
+        said = "Sent again within 24 h, the request changes nothing and is answered as before."
+        shape = {**_text(), "maxLength": MAX_KEY}
+        yield {"name": "Idempotency-Key", "in": "header", "description": said, "schema": shape}
 
 
 def _query(name: str, parameter: Parameter, shapes: Shapes) -> Shape:
@@ -153,12 +159,13 @@ def _query(name: str, parameter: Parameter, shapes: Shapes) -> Shape:
 def _body(endpoint: Endpoint, shapes: Shapes) -> dict[str, Any] | None:
     reader = endpoint.binding.input
     assert reader is not None  # noqa: S101 - a body is read by one
-    fields = {n: f for n, f in reader.type.fields.items() if n not in endpoint.binding.bound}
+    fields = {n: f for n, f in reader.type.fields.items() if n not in endpoint.binding.elsewhere}
     if not fields:
         return None
+    shape = shapes.input(reader.type, frozenset(endpoint.binding.elsewhere))
     return {
         "required": any(is_required_input_field(f) for f in fields.values()),
-        "content": {JSON: {"schema": shapes.input(reader.type, endpoint.binding.bound)}},
+        "content": {JSON: {"schema": shape}},
     }
 
 
@@ -184,6 +191,8 @@ def _refusals(endpoint: Endpoint) -> Iterator[Code]:
         codes.add(Code.FORBIDDEN)
     if binding.versioned:
         codes.add(Code.PRECONDITION_FAILED)
+    if binding.keyed:
+        codes.add(Code.IDEMPOTENCY_MISMATCH)
     if binding.reads_body:
         codes |= {Code.PAYLOAD_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE}
     return iter(sorted(codes, key=STATUS.__getitem__))
@@ -201,12 +210,15 @@ def _success(endpoint: Endpoint, shapes: Shapes) -> dict[str, Any]:
         }
         shape = {"type": "object", "required": ["data", "page"], "properties": properties}
     headers = {}
+    if endpoint.binding.keyed:
+        said = "`true` when the answer is that of an earlier request with this key."
+        headers["Idempotency-Replayed"] = {"description": said, "schema": _text()}
     if answer.versioned:
         headers["ETag"] = {"description": "The version, for `If-Match`.", "schema": _text()}
     if answer.location:
         headers["Location"] = {"description": "Where it stands.", "schema": _text()}
-    said: dict[str, Any] = {"description": "Done", "content": {JSON: {"schema": shape}}}
-    return {**said, "headers": headers} if headers else said
+    done: dict[str, Any] = {"description": "Done", "content": {JSON: {"schema": shape}}}
+    return {**done, "headers": headers} if headers else done
 
 
 def _refusal(reason: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from mypost import ids
 from mypost.models import accounts, workspaces
 from mypost.schema import rules
 from mypost.schema.common import Connection, MutationPayload, Node, column, listing, relation
-from mypost.schema.rules import ruled
+from mypost.schema.rules import once, ruled
 from mypost.schema.workspaces import Workspace
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class CreateBrandInput:
     name: str = ruled(rules.length(100))
     description: str | None = ruled(rules.length(1000, least=0), default=None)
     timezone: str | None = ruled(rules.timezone, default=None)
+    idempotency_key: str | None = once()
 
 
 @strawberry.input(description="What to change; what is left out stays.")

@@ -14,7 +14,7 @@ from mypost.models.connections import ENDED, has_ended
 from mypost.schema import rules
 from mypost.schema.accounts import Network, SocialAccount
 from mypost.schema.common import JSON, Info, MutationPayload, Node, computed, sizes
-from mypost.schema.rules import ruled
+from mypost.schema.rules import once, ruled
 
 
 @strawberry.enum(description="How a network lets MyPost in.")
@@ -114,6 +114,7 @@ class ConnectSocialAccountInput:
 
     brand_id: strawberry.ID
     network: Network
+    idempotency_key: str | None = once()
 
 
 @strawberry.input(description="The account whose access is renewed.")
@@ -121,6 +122,7 @@ class ReconnectSocialAccountInput:
     """The account whose access is renewed."""
 
     id: strawberry.ID
+    idempotency_key: str | None = once()
 
 
 @strawberry.input(description="What the network asked for.")
@@ -130,6 +132,7 @@ class CompleteConnectionInput:
     id: strawberry.ID
     credentials: JSON | None = None
     account_ids: list[str] | None = ruled(rules.most(50), default=None)
+    idempotency_key: str | None = once()
 
 
 @strawberry.type(description="What to do next, or why not.")

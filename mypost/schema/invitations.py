@@ -10,7 +10,7 @@ from mypost import ids
 from mypost.schema import rules
 from mypost.schema.auth import RefreshTokenIn
 from mypost.schema.common import MutationPayload, Node
-from mypost.schema.rules import ruled
+from mypost.schema.rules import once, ruled
 
 
 @strawberry.enum(description="What has become of an invitation.")
@@ -44,6 +44,7 @@ class InviteUserInput:
     workspace_id: strawberry.ID
     email: str = ruled(rules.email)
     role_id: strawberry.ID
+    idempotency_key: str | None = once()
 
 
 @strawberry.input(description="The invitation to act on.")
@@ -51,6 +52,7 @@ class InvitationActionInput:
     """The invitation to act on."""
 
     id: strawberry.ID
+    idempotency_key: str | None = once()
 
 
 @strawberry.input(description="The token of the letter; a newcomer adds his name and a password.")

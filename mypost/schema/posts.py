@@ -28,7 +28,7 @@ from mypost.schema.common import (
     relation,
 )
 from mypost.schema.post_list import PostPhase, PostStatus
-from mypost.schema.rules import ruled
+from mypost.schema.rules import once, ruled
 from mypost.schema.users import User
 
 MAX_TARGETS, MAX_MEDIA, MAX_TAGS, MAX_CONTENT = 50, 20, 20, 100_000
@@ -189,6 +189,7 @@ class CreatePostInput:
     media_ids: list[strawberry.ID] | None = ruled(rules.most(MAX_MEDIA), default=None)
     tags: list[str] | None = ruled(rules.most(MAX_TAGS), rules.each(rules.length(50)), default=None)
     scheduled_at: datetime | None = None
+    idempotency_key: str | None = once()
 
 
 @strawberry.input(
@@ -213,6 +214,7 @@ class SchedulePostInput:
     id: strawberry.ID
     scheduled_at: datetime
     expected_version: int | None = None
+    idempotency_key: str | None = once()
 
 
 @strawberry.input(description="The post to act on.")
@@ -221,6 +223,7 @@ class PostActionInput:
 
     id: strawberry.ID
     expected_version: int | None = None
+    idempotency_key: str | None = once()
 
 
 @strawberry.input(description="The target to send again.")
@@ -230,6 +233,7 @@ class RetryTargetInput:
     id: strawberry.ID
     target_id: strawberry.ID
     expected_version: int | None = None
+    idempotency_key: str | None = once()
 
 
 @strawberry.input(description="What somebody saw on the network.")
@@ -241,6 +245,7 @@ class ResolveTargetInput:
     outcome: TargetOutcome
     external_url: str | None = ruled(rules.web_address, default=None)
     expected_version: int | None = None
+    idempotency_key: str | None = once()
 
 
 @strawberry.type(description="The post, or why not.")

@@ -9,7 +9,7 @@ from mypost import ids
 from mypost.permissions import Permission
 from mypost.schema import rules
 from mypost.schema.common import MutationPayload, Node
-from mypost.schema.rules import ruled
+from mypost.schema.rules import once, ruled
 
 
 @strawberry.type(description="One of the 18 permissions.")
@@ -44,6 +44,7 @@ class CreateRoleInput:
     workspace_id: strawberry.ID
     name: str = ruled(rules.length(50))
     permissions: list[Permission] = ruled(rules.most(len(Permission)))
+    idempotency_key: str | None = once()
 
 
 @strawberry.input(description="What to change; what is left out stays.")

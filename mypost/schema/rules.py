@@ -117,3 +117,9 @@ def each(rule: Rule) -> Rule:
         return next((fault for item in value if (fault := rule(item))), None)
 
     return inner
+
+
+def once() -> Any:
+    """The field that lets a change be asked for again; by REST it is a header."""
+    said = "A key of your own: sent again within 24 h, the change is made once and answered again."
+    return strawberry.field(default=None, description=said)

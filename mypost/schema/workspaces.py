@@ -21,7 +21,7 @@ from mypost.schema.common import (
 from mypost.schema.invitations import Invitation
 from mypost.schema.members import Member
 from mypost.schema.roles import Role
-from mypost.schema.rules import ruled
+from mypost.schema.rules import once, ruled
 from mypost.schema.users import RoleRef
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ class CreateWorkspaceInput:
 
     name: str = ruled(rules.length(100))
     timezone: str | None = ruled(rules.timezone, default=None)
+    idempotency_key: str | None = once()
 
 
 @strawberry.input(description="What to decide anew; what is left out stays.")

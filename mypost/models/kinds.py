@@ -1,0 +1,31 @@
+"""Which relation reads an object by its id: the id tells its type."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mypost import ids
+from mypost.models import (
+    accounts,
+    approvals,
+    brands,
+    connections,
+    invitations,
+    posts,
+    roles,
+    users,
+    workspaces,
+)
+from mypost.models.relations import Relation
+
+KINDS: Mapping[ids.Tag | None, Relation[Any]] = {
+    ids.Tag.USER: users.BY_ID,
+    ids.Tag.WORKSPACE: workspaces.BY_ID,
+    ids.Tag.ROLE: roles.BY_ID,
+    ids.Tag.INVITATION: invitations.BY_ID,
+    ids.Tag.BRAND: brands.BY_ID,
+    ids.Tag.ACCOUNT: accounts.BY_ID,
+    ids.Tag.CONNECTION: connections.BY_ID,
+    ids.Tag.POST: posts.BY_ID,
+    ids.Tag.APPROVAL: approvals.BY_ID,
+    ids.Tag.TARGET: posts.TARGET_BY_ID,
+}
