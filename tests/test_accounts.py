@@ -360,7 +360,7 @@ async def test_a_token_is_seen_nowhere(
     assert len(answers) >= 7
     assert account in "".join(answers)
     assert token not in "".join(answers)
-    assert '"event": "request"' in written.getvalue()
+    assert '"event":"request"' in written.getvalue()
     assert token not in written.getvalue()
     tables = await house.owner.fetch(
         "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"

@@ -79,6 +79,16 @@ async def begin(db: Db, offer: Connection) -> None:
     )
 
 
+async def renew(db: Db, id: UUID, state: str, verifier: bytes | None) -> None:
+    """Gives an attempt that nobody has answered a new state; raises IllegalState after that."""
+    if not await db.run(
+        "UPDATE connections SET state = $2, verifier = $3 WHERE id = $1 AND status = 'pending'"
+        " AND answered_at IS NULL AND expires_at > mypost_now()",
+        *(id, hash_of(state), verifier),
+    ):
+        raise IllegalState(ENDED)
+
+
 async def take(db: Db, state: str, network: str) -> Any:
     """Answers the attempt that waits for this state, and uses the state up; None without one."""
     return await db.record("SELECT * FROM connection_take($1, $2)", hash_of(state), network)

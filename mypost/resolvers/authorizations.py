@@ -49,10 +49,13 @@ class Arrival(NamedTuple):
     error: str | None
 
 
-def offer(ctx: Context, connection: Connection, network: Network, state: str) -> str:
-    """Answers the network's page for an attempt, whose PKCE verifier stays here, encrypted."""
-    verifier = secrets.token_urlsafe(48)
-    connection.verifier = choices.seal_verifier(ctx.keys, connection, verifier)
+def verifier() -> str:
+    """Answers a fresh secret of PKCE (RFC 7636); it stays here, encrypted."""
+    return secrets.token_urlsafe(48)
+
+
+def page(ctx: Context, network: Network, state: str, verifier: str) -> str:
+    """Answers the network's page that asks for consent."""
     return network.authorize(redirect_of(ctx, network.key), state, challenge_of(verifier))
 
 

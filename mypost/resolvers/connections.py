@@ -10,6 +10,7 @@ from mypost.models import accounts, brands
 from mypost.models import connections as rows
 from mypost.models.accounts import Account
 from mypost.models.brands import Brand
+from mypost.models.choices import seal_verifier
 from mypost.models.connections import Connection
 from mypost.networks import Network, Profile, Refused, Unavailable
 from mypost.once import Again
@@ -29,9 +30,18 @@ LIFE = timedelta(minutes=10)
 
 
 async def _offer_again(ctx: Context, made: dict[str, str]) -> ConnectionOffer:
-    """Offers again what an earlier request with the same key was offered."""
-    offer = await ctx.get(rows.BY_ID, ids.parse(made["id"]), "connection")
-    return _offered(ctx.services.networks[offer.network], offer)
+    """Offers again what an earlier request with the same key was offered, with a new state."""
+    offer = await ctx.get(rows.BY_ID, ids.parse(made["id"]), "connection", lock=True)
+    network, state = _on_offer(ctx, offer.network), secrets.token_urlsafe(32)
+    page = None
+    if network.oauth:
+        verifier = authorizations.verifier()
+        sealed = seal_verifier(ctx.keys, offer, verifier)
+        await rows.renew(ctx.db, offer.id, state, sealed)
+        page = authorizations.page(ctx, network, state, verifier)
+    else:
+        await rows.renew(ctx.db, offer.id, state, None)
+    return _offered(network, offer, state, page)
 
 
 AGAIN = Again(lambda offer: {"id": str(offer.connection_id)}, _offer_again)
@@ -75,19 +85,25 @@ async def _offer(ctx: Context, offer: Connection, key: str) -> ConnectionOffer:
     network = _on_offer(ctx, key)
     offer.id, offer.network, offer.created_by = ids.new(ids.Tag.CONNECTION), key, ctx.viewer.id
     state = secrets.token_urlsafe(32)
-    kind = ConnectionKind.OAUTH if network.oauth else ConnectionKind.CREDENTIALS
-    offer.kind, offer.state = kind.value, rows.hash_of(state)
-    offer.expires_at = clock.now() + LIFE
-    page = authorizations.offer(ctx, offer, network, state) if network.oauth else None
+    offer.kind, offer.state = _kind(network).value, rows.hash_of(state)
+    offer.expires_at, page = clock.now() + LIFE, None
+    if network.oauth:
+        verifier = authorizations.verifier()
+        offer.verifier = seal_verifier(ctx.keys, offer, verifier)
+        page = authorizations.page(ctx, network, state, verifier)
     await rows.begin(ctx.db, offer)
     await ctx.audit("social_connection.started", offer, network=key)
-    return _offered(network, offer)
+    return _offered(network, offer, state, page)
 
 
-def _offered(network: Network, offer: Connection) -> ConnectionOffer:
+def _kind(network: Network) -> ConnectionKind:
+    return ConnectionKind.OAUTH if network.oauth else ConnectionKind.CREDENTIALS
+
+
+def _offered(network: Network, offer: Connection, state: str, page: str | None) -> ConnectionOffer:
     return ConnectionOffer(
         connection_id=offer.id,  # type: ignore[arg-type]
-        kind=kind,
+        kind=_kind(network),
         authorization_url=page,
         fields=None if network.oauth else _asked(network),
         state=state,

@@ -5,5 +5,5 @@ from tortoise.migrations import operations as ops
 
 
 class Migration(migrations.Migration):
-    dependencies = [("mypost", "0010_pushdown")]
+    dependencies = [("mypost", "0011_approvals")]
     operations = [ops.RunSQL(Path(__file__).with_suffix(".sql").read_text())]

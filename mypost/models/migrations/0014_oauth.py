@@ -7,7 +7,7 @@ from tortoise import fields
 
 
 class Migration(migrations.Migration):
-    dependencies = [("mypost", "0010_pushdown")]
+    dependencies = [("mypost", "0012_idempotency")]
 
     initial = False
 

@@ -6,7 +6,7 @@ from tortoise import fields
 
 
 class Migration(migrations.Migration):
-    dependencies = [("mypost", "0011_approvals")]
+    dependencies = [("mypost", "0014_oauth")]
 
     initial = False
 
