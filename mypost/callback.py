@@ -10,7 +10,8 @@ from starlette.routing import Route
 
 from mypost import pages
 from mypost.context import Context
-from mypost.resolvers.authorizations import CALLBACK, Arrival, Refusal, arrive
+from mypost.resolvers.authorizations import Arrival, Refusal, arrive
+from mypost.resolvers.redeeming import CALLBACK
 
 # The address that was asked for holds a code: no other server hears of it.
 PRIVATE = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}

@@ -20,7 +20,7 @@ from mypost.models.accounts import open_grant
 from mypost.models.choices import open_verifier
 from mypost.networks.oauth import challenge_of
 from mypost.networks.sandbox_oauth import SandboxOAuth
-from mypost.resolvers import authorizations
+from mypost.resolvers import redeeming
 from mypost.windows import of_address
 from tests.client import Api, Person
 from tests.conftest import House
@@ -492,7 +492,7 @@ async def test_a_secret_is_seen_nowhere(
         "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
     )
     assert len(answers) >= 5
-    assert '"event": "connection_answered"' in written.getvalue()
+    assert '"connection_answered"' in written.getvalue()
     for secret in hidden:
         assert secret not in written.getvalue()
         assert secret not in "".join(answers)
@@ -559,7 +559,7 @@ async def test_a_network_that_is_not_set_up_names_what_it_lacks(
 async def test_who_waits_too_long_is_told(
     door: Door, house: House, ann: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(authorizations, "PATIENCE", 0.05)
+    monkeypatch.setattr(redeeming, "PATIENCE", 0.05)
     (server,) = [each.app for each in house.app.routes if each.path == f"/networks/{NETWORK}"]
     server.state.slow_seconds = 0.5
 
