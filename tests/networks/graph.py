@@ -5,12 +5,14 @@ import hmac
 import json
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
+
+from mypost.networks.oauth import challenge_of
 
 APP, SECRET, VERSION = "1234567890", "app-secret-canary", "v26.0"
 SHORT, LONG = "short-canary", "long-canary"
@@ -34,7 +36,8 @@ def error(code: int, message: str = "said", subcode: int | None = None) -> dict[
 class Graph:
     """What it was asked, and what it knows."""
 
-    codes: dict[str, tuple[str, str]] = field(default_factory=dict)  # code: verifier, redirect
+    codes: dict[str, tuple[str, str]] = field(default_factory=dict)  # code: challenge, redirect
+    denied: bool = False
     granted: tuple[str, ...] = GRANTED
     pages: list[dict[str, Any]] = field(default_factory=list)
     posts: list[dict[str, Any]] = field(default_factory=list)
@@ -49,6 +52,7 @@ class Graph:
 
     def app(self) -> Starlette:
         paths = {
+            "/dialog/oauth": (self.dialog, ["GET"]),
             "/oauth/access_token": (self.token, ["POST"]),
             "/me/permissions": (self.permissions, ["GET"]),
             "/me/accounts": (self.accounts, ["GET"]),
@@ -59,13 +63,26 @@ class Graph:
             routes=[Route(f"/{VERSION}{p}", f, methods=m) for p, (f, m) in paths.items()]
         )
 
+    async def dialog(self, request: Request) -> Response:
+        """Somebody who allows it, or does not, without being asked."""
+        asked = request.query_params
+        assert (asked["client_id"], asked["response_type"]) == (APP, "code")
+        told = {"code": f"code-{len(self.codes)}-canary"}
+        if self.denied:
+            told = {"error": "access_denied", "error_reason": "user_denied"}
+            told["error_description"] = "Permissions error"
+        else:
+            self.codes[told["code"]] = (asked["code_challenge"], asked["redirect_uri"])
+        query = urlencode({**told, "state": asked["state"]})
+        return RedirectResponse(f"{asked['redirect_uri']}?{query}")
+
     async def token(self, request: Request) -> Response:
         self.asked.append(str(request.url))
         match dict(parse_qsl((await request.body()).decode())):
             case {"client_id": app, "client_secret": secret} if (app, secret) != (APP, SECRET):
                 said = error(1, "Error validating client secret.")
             case {"code": code, "code_verifier": verifier, "redirect_uri": redirect}:
-                if self.codes.pop(code, None) == (verifier, redirect):
+                if self.codes.pop(code, None) == (challenge_of(verifier), redirect):
                     return self._given(SHORT, 5400)
                 said = error(100, "This authorization code has been used.", 36009)
             case {"grant_type": "fb_exchange_token", "fb_exchange_token": token} if token == SHORT:

@@ -35,7 +35,7 @@ PAGE = Grant({"token": "page-7-canary", "page": "7"})
 @pytest.fixture
 async def held():
     """The network before a Graph API, with one code to redeem."""
-    graph = Graph(codes={"code-canary": (VERIFIER, REDIRECT)})
+    graph = Graph(codes={"code-canary": (challenge_of(VERIFIER), REDIRECT)})
     graph.page("7", "Bakery", "CREATE_CONTENT", "MANAGE", username="bakery")
     async with running(graph.app()) as url:
         network = Facebook({**CLIENT, "MYPOST_FACEBOOK_URL": url}, "")
