@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -140,14 +140,26 @@ class Authority(Playground):
     async def give(self, request: Request) -> Response:
         """Gives tokens for a code, or a new token for a refresh token, to its client alone."""
         given = await _form(request)
-        if (given.get("client_id"), given.get("client_secret")) != self._client:
-            raise _Refusal(401, "invalid_client", "there is no such client")
+        self._known(request, given)
         match given:
             case {"grant_type": "authorization_code", "code": code}:
                 return await self._redeem(code, given)
             case {"grant_type": "refresh_token", "refresh_token": renewal}:
                 return await self._renewed(renewal)
         raise _Refusal(400, "unsupported_grant_type", "this is a code or a refresh token")
+
+    def _known(self, request: Request, given: Mapping[str, str]) -> None:
+        """Refuses who is not the client, by the header or the form (RFC 6749, 2.3.1)."""
+        scheme, _, told = request.headers.get("authorization", "").partition(" ")
+        client = given.get("client_id"), given.get("client_secret")
+        if scheme.lower() == "basic":
+            try:
+                name, _, secret = base64.b64decode(told).decode().partition(":")
+            except ValueError:
+                name = secret = ""
+            client = unquote_plus(name), unquote_plus(secret)
+        if client != self._client:
+            raise _Refusal(401, "invalid_client", "there is no such client")
 
     async def _redeem(self, code: str, given: Mapping[str, str]) -> Response:
         """A code counts once: with its second use all that it gave ends (RFC 6749, 4.1.2)."""
@@ -202,8 +214,7 @@ class Authority(Playground):
     async def revoke(self, request: Request) -> Response:
         """Ends every token of the consent that a token came from; an unknown one is as good."""
         given = await _form(request)
-        if (given.get("client_id"), given.get("client_secret")) != self._client:
-            raise _Refusal(401, "invalid_client", "there is no such client")
+        self._known(request, given)
         for row in await self._run(_OF_ANY, given.get("token")):
             await self._end(row["code"])
         return _told({})

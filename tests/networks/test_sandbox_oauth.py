@@ -114,6 +114,16 @@ async def test_a_client_without_its_secret_gets_nothing(box):
     assert answer.status_code == 401
 
 
+async def test_a_client_may_show_its_secret_in_the_header(box):
+    for secret, status in ((box.client_secret, 200), ("guessed", 401)):
+        auth = httpx2.BasicAuth(box.client_id, secret)
+        answer = await box.browser.post(f"{box.base}/revoke", data={"token": "t"}, auth=auth)
+        assert answer.status_code == status
+    for header in ("Basic !", "Basic", "Bearer x"):
+        given = {"data": {"token": "t"}, "headers": {"authorization": header}}
+        assert (await box.browser.post(f"{box.base}/revoke", **given)).status_code == 401
+
+
 async def test_a_code_that_is_used_twice_ends_all_it_gave(box):
     code = await code_of(box)
     first, second = await box.exchange(code, VERIFIER, REDIRECT)
