@@ -13,7 +13,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 
-from mypost import callback, logs
+from mypost import callback, logs, settings
 from mypost.context import Caller, Context
 from mypost.meter import Meter
 from mypost.models.accounts import open_grant
@@ -21,6 +21,7 @@ from mypost.models.choices import open_verifier
 from mypost.networks.oauth import challenge_of
 from mypost.networks.sandbox_oauth import SandboxOAuth
 from mypost.resolvers import redeeming
+from mypost.settings import BadSettings
 from mypost.windows import of_address
 from tests.client import Api, Person
 from tests.conftest import House
@@ -583,3 +584,9 @@ async def test_a_fault_of_ours_ends_the_connection_and_tells_nothing(
     connection = (await door.call(ann, "connection", id=offer["connectionId"])).ok
     assert connection["status"] == "failed"
     assert connection["error"] == f"{TITLE} was not understood; start again"
+
+
+@pytest.mark.parametrize("address", ["app.example.com", "javascript:alert(1)", "https://", ""])
+def test_an_address_to_go_on_to_is_a_web_address(address: str) -> None:
+    with pytest.raises(BadSettings, match="MYPOST_CONNECTED_URL must start with http"):
+        settings.read({"MYPOST_CONNECTED_URL": address})

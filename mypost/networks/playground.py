@@ -90,15 +90,20 @@ async def _refuse(_: Request, refusal: Exception) -> Response:
     return as_json({"code": code, "message": message}, status, *headers)
 
 
-async def _read(request: Request) -> dict[str, Any]:
-    """Reads a JSON object; what exceeds 64 KiB is cut off and so no JSON any more."""
-    if not request.headers.get("content-type", "").startswith("application/json"):
-        raise _Refusal(415, "not_json", "the content type must be application/json")
+async def body_of(request: Request) -> bytes:
+    """Reads a body; what exceeds 64 KiB is cut off."""
     body = b""
     async for chunk in request.stream():
         body = (body + chunk)[:65_536]
+    return body
+
+
+async def _read(request: Request) -> dict[str, Any]:
+    """Reads a JSON object; what was cut off is no JSON any more."""
+    if not request.headers.get("content-type", "").startswith("application/json"):
+        raise _Refusal(415, "not_json", "the content type must be application/json")
     try:
-        return dict(orjson.loads(body))
+        return dict(orjson.loads(await body_of(request)))
     except (ValueError, TypeError) as fault:
         raise _Refusal(400, "not_json", "the body must be a JSON object") from fault
 
