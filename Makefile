@@ -93,9 +93,17 @@ figure: $(STAMP) $(if $(SPEED),wrk) ## measure one figure: ID=P8; BREAK=1 runs i
 	@test -n "$(ID)" || { echo "Name a figure: make figure ID=P8 (docs/figures.md lists them)"; exit 1; }
 	@$(BIN)/python -m $(if $(filter BUDGET,$(ID)),bench.budget,bench.figure $(ID) $(if $(BREAK),--break) $(if $(SEED),--seed $(SEED)) $(if $(CASES),--cases $(CASES)) $(if $(SECONDS),--seconds $(SECONDS)))
 
+# What judges us from outside has an environment of its own, so that our tests run without it.
+CONFORMANCE := .venv/.conformance
+$(CONFORMANCE)/.installed: requirements-conformance.lock | $(STAMP)
+	$(BIN)/python -m venv --clear $(CONFORMANCE)
+	$(CONFORMANCE)/bin/python -m pip install -q --no-compile --disable-pip-version-check --no-deps --require-hashes -r requirements-conformance.lock
+	@touch $@
+
 .PHONY: conformance
-conformance: $(STAMP) ## the long property tests: 10,000 cases of the engine against graphql-core
+conformance: $(STAMP) $(CONFORMANCE)/.installed ## the engine against graphql-core, and both doors against Schemathesis; EXAMPLES=10 is short
 	@$(BIN)/python -m bench.figure EQ --seed 100000 --cases 10000
+	@$(if $(EXAMPLES),MYPOST_TEST_EXAMPLES=$(EXAMPLES)) $(BIN)/pytest tests/conformance -m conformance -n 2 $(ARGS)
 
 .PHONY: schema
 schema: $(STAMP) ## write schema.graphql and openapi.json anew
@@ -114,6 +122,6 @@ lock: ## resolve requirements.lock anew; UPGRADE=1 moves every pin
 	echo 'setuptools>=68' | $(UV) pip compile -q pyproject.toml - --extra embedded --group dev \
 		--universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) -o requirements.lock
-	$(UV) pip compile -q --group pyproject.toml:networks \
+	for group in networks conformance; do $(UV) pip compile -q --group pyproject.toml:$$group \
 		--universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) -o requirements-networks.lock
+		--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) -o requirements-$$group.lock || exit 1; done
