@@ -11,6 +11,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from typing import Any, Protocol
 
+from strawberry import Some
+
 from mypost import ids
 from mypost.context import Context, workspace_of
 from mypost.errors import Fault, FaultCode, Invalid, NotFound, Stale
@@ -257,6 +259,8 @@ def unstorable(value: Any) -> str | None:
 
 
 def _faults(value: Any, path: tuple[str, ...]) -> list[Fault]:
+    if isinstance(value, Some):  # of a field that tells absent from null
+        return _faults(value.value, path)
     if isinstance(value, str) and UNSTORABLE.search(value):
         return [Fault(path, TEXT_FAULT)]
     if isinstance(value, list):

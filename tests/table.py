@@ -93,7 +93,14 @@ class Row:
         return DOCUMENT["paths"][self.route.path][self.route.method.lower()]
 
     @property
+    def served(self) -> bool:
+        """Whether REST has it at all."""
+        return self.route.path in DOCUMENT["paths"]
+
+    @property
     def shape(self) -> dict[str, Any] | None:
+        if not self.served:
+            return None
         content = self.described["responses"][str(self.route.status)].get("content")
         return resolved(content["application/json"]["schema"]) if content else None
 
@@ -208,7 +215,7 @@ class Row:
             heads.append(name + (f"({', '.join(spelled)})" if spelled else ""))
         assert not loose, f"{self.route.field} has no place for {loose}"
         shape = self.shape["properties"]["data"] if self.listed else self.shape  # type: ignore[index]
-        text = selection(shape)  # type: ignore[arg-type]
+        text = "{ __typename }" if shape is None else selection(shape)
         text = f"{{ nodes {text} {PAGE} }}" if self.listed else text
         for head in reversed(heads):
             text = f"{{ {head} {text} }}"
@@ -239,6 +246,8 @@ class Row:
             type_ = declared.type
             if name != self.route.field.split(".")[0]:
                 found = found[name]
+        if not self.served:
+            return found
         if not self.listed:
             return self._kept(to_rest(found, type_))
         nodes = to_rest(found, get_named_type(type_))["nodes"]
@@ -260,3 +269,9 @@ def _text(value: Any) -> Any:
 
 
 ROWS = {str(route): Row(route) for route in ROUTES}
+
+
+def bare(name: str) -> Row:
+    """A root field that REST does not have, as if it were a row."""
+    method = "POST" if name in CORE.mutation_type.fields else "GET"  # type: ignore[union-attr]
+    return Row(Route(method, "", name))

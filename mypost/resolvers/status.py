@@ -6,7 +6,7 @@ import strawberry
 
 from mypost import ids
 from mypost.context import Context
-from mypost.errors import invalid
+from mypost.errors import Fault, Invalid, invalid
 from mypost.feed import Event, Overflow, number_of
 from mypost.models import brands, workspaces
 from mypost.models.brands import Brand
@@ -26,7 +26,7 @@ async def post_status_changed(
     after: str | None = None,
 ) -> AsyncIterator[PostStatusUpdate]:
     """Tells each time a post of the brand, or one of its targets, moves; `after` resumes."""
-    chosen = None if post_ids is None else {str(ids.parse(id)) for id in post_ids}
+    chosen = _chosen(post_ids)
 
     def wants(event: Event) -> bool:
         mine = event.brand_id == brand.id and event.type.startswith(("post.", "target."))
@@ -59,3 +59,14 @@ async def approval_changed(
             yield approval_events.told(event)
     except Overflow as lost:
         yield ResyncRequired(cursor=str(lost.number), reason="This subscriber reads too slowly")
+
+
+def _chosen(post_ids: list[strawberry.ID] | None) -> set[str] | None:
+    """Reads the posts to hear of. Raises Invalid naming every id that is none."""
+    if post_ids is None:
+        return None
+    read = [ids.parse(id) for id in post_ids]
+    wrong = [Fault(("postIds", str(i)), "Not an id") for i, id in enumerate(read) if id is None]
+    if wrong:
+        raise Invalid(wrong)
+    return {str(id) for id in read}

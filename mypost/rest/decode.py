@@ -241,7 +241,7 @@ def _text(value: Any, path: Path, faults: Faults) -> Any:
 def _integer(value: Any, path: Path, faults: Faults) -> Any:
     if isinstance(value, bool) or not isinstance(value, int):
         return faults.add(path, "Must be an integer")
-    return value if -MAX_INT <= value <= MAX_INT else faults.add(path, "Is out of range")
+    return value if ~MAX_INT <= value <= MAX_INT else faults.add(path, "Is out of range")
 
 
 def _number(value: Any, path: Path, faults: Faults) -> Any:
