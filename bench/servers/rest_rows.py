@@ -20,7 +20,7 @@ BRAND = "SELECT 1 FROM brands r WHERE r.id = {key}::uuid AND r.deleted_at IS NUL
 TARGETS = (
     "SELECT r.post_id, r.id::text, r.account_id::text, a.network, r.state, r.content,"
     " r.options::text, r.external_id, r.external_url, r.published_at, r.attempts,"
-    " r.next_attempt_at, r.error::text, r.risk"
+    " r.next_attempt_at, r.error::text"
     " FROM targets r JOIN accounts a ON a.id = r.account_id"
     " WHERE r.post_id = ANY ({key}::uuid[]) AND NOT r.removed AND {tenant}"
     " ORDER BY r.position, r.id"
@@ -38,8 +38,7 @@ def _error(text: str | None) -> Json | None:
 
 
 def _target(row: Any) -> Json:
-    _, id, account, network, state, content, options, ext, url, at, attempts, *others = row
-    again, error, risk = others
+    _, id, account, network, state, content, options, ext, url, at, attempts, again, error = row
     return {
         "id": id,
         "accountId": account,
@@ -54,7 +53,6 @@ def _target(row: Any) -> Json:
         "attempts": attempts,
         "nextAttemptAt": again,
         "error": _error(error),
-        "risk": risk,
     }
 
 
