@@ -105,6 +105,12 @@ conformance: $(STAMP) $(CONFORMANCE)/.installed ## the engine against graphql-co
 	@$(BIN)/python -m bench.figure EQ --seed 100000 --cases 10000
 	@$(if $(EXAMPLES),MYPOST_TEST_EXAMPLES=$(EXAMPLES)) $(BIN)/pytest tests/conformance -m conformance -n 2 $(ARGS)
 
+SEED ?= 7
+TARGETS ?= 300
+.PHONY: crash
+crash: $(STAMP) ## kill everything under load and count what the world has seen: SEED=7 TARGETS=300; BREAK=1 puts a bug in
+	@$(BIN)/python -m bench.crash.run $(if $(SEED),--seed $(SEED)) $(if $(TARGETS),--targets $(TARGETS)) $(if $(BREAK),--break $(BREAK))
+
 .PHONY: schema
 schema: $(STAMP) ## write schema.graphql and openapi.json anew
 	$(BIN)/mypost schema

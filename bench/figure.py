@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 
 from bench import equal, growth, lateness, limits, speed
+from bench.crash import figures as crash
 from bench.result import Asked, Result
 
 FIGURES: Mapping[str, Callable[[Asked], Result]] = {
@@ -16,6 +17,7 @@ FIGURES: Mapping[str, Callable[[Asked], Result]] = {
     "DASH": lambda asked: Result(*speed.measure("DASH", broken=asked.broken)),
     "LIST": lambda asked: Result(*speed.measure("LIST", broken=asked.broken)),
     "COLD": lambda asked: Result(*speed.measure("COLD", broken=asked.broken)),
+    **crash.FIGURES,
 }
 
 

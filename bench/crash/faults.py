@@ -61,8 +61,6 @@ READING = (
     Fault("garbage", NOW, GARBAGE),
     Fault("slow", NOW, GOOD),
 )
-# More tries than this meet no lost answer, so that every run comes to an end.
-MOST_LOST = 2
 
 
 def dice(seed: int, *words: object) -> random.Random:
@@ -71,10 +69,10 @@ def dice(seed: int, *words: object) -> random.Random:
 
 
 def choose(
-    chance: random.Random, table: tuple[Fault, ...], rate: float, attempt: int = 1
+    chance: random.Random, table: tuple[Fault, ...], rate: float, *, lose: bool = True
 ) -> Fault | None:
-    """Picks a fault at `rate`, or none."""
+    """Picks a fault at `rate`, or none; with `lose`, one after which nobody knows."""
     if chance.random() >= rate:
         return None
-    open_ = [each for each in table if each.told or attempt <= MOST_LOST]
+    open_ = [each for each in table if each.told or lose]
     return chance.choices(open_, [each.weight for each in open_])[0]

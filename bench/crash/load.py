@@ -17,6 +17,7 @@ LOOKS = 3
 PATIENCE = 30.0
 NEWEST = 50
 PAGE = 100
+RESCHEDULES = ("reschedule", "cancel_and_back")
 
 
 def _spelled(moment: float) -> str:
@@ -32,6 +33,12 @@ class Load:
         self._accounts: dict[str, str] = {}  # handle -> id
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._begin = 0.0
+        self._stopping = False
+        self.last_due = 0.0
+
+    def stop(self) -> None:
+        """Schedules nothing more; what has begun is finished."""
+        self._stopping = True
 
     async def settle_in(self, accounts: Sequence[Account]) -> None:
         """Registers, makes two workspaces with three brands each, and connects the accounts."""
@@ -68,6 +75,8 @@ class Load:
         async with asyncio.TaskGroup() as group:
             for post in posts:
                 await self._until(post.at)
+                if self._stopping:
+                    break
                 group.create_task(self._one(post, accounts[post.accounts[0]].brand))
 
     async def _until(self, offset: float) -> None:
@@ -82,6 +91,7 @@ class Load:
     async def _create(self, post: Planned, brand: str) -> str | None:
         """Schedules a post; when the answer is lost, looks for it among the newest."""
         due = self._begin + post.due
+        self.last_due = max(self.last_due, due)
         given = {
             "content": post.text,
             "targetAccountIds": [self._accounts[handle] for handle in post.accounts],
@@ -115,6 +125,7 @@ class Load:
 
     async def _act(self, number: int, id_: str, action: Action) -> None:
         due = self._begin + action.due
+        self.last_due = max(self.last_due, due if action.did in RESCHEDULES else 0)
         path = f"/posts/{id_}"
         match action.did:
             case "edit":
@@ -159,14 +170,15 @@ class Load:
         at = found["scheduledAt"] if found is not None else None
         return at is not None and abs(_moment(at) - facts["due"]) < 0.001  # noqa: PLR2004
 
-    async def unsettled(self) -> int:
-        """How many posts are still on their way, as far as one page of each brand tells."""
+    async def unsettled(self) -> list[int]:
+        """The numbers of posts on their way, as far as one page of each brand tells."""
         phases = itertools.product(self._brands, ("scheduled", "publishing"))
         pages = [
             await self._client.read(f"/brands/{brand}/posts?phase={phase}&limit={PAGE}")
             for brand, phase in phases
         ]
-        return sum(len(page["data"]) for page in pages)
+        posts = [post for page in pages for post in page["data"]]
+        return sorted(history.number_of(post["content"]) for post in posts)
 
     async def states(self) -> list[dict[str, Any]]:
         """Reads every post of every brand as the API shows it now."""
@@ -193,9 +205,10 @@ def _state(post: Mapping[str, Any], handles: Mapping[str, str]) -> dict[str, Any
             "status": target["status"],
             "externalId": target["externalId"],
             "error": target["error"],
-            "attempts": target["attempts"],
+            "publishedAt": target["publishedAt"],
         }
         for target in post["targets"]
     ]
     number = history.number_of(post["content"])
-    return {"post": number, "id": post["id"], "phase": post["phase"], "targets": targets}
+    facts = {"id": post["id"], "phase": post["phase"], "updatedAt": post["updatedAt"]}
+    return {"post": number, **facts, "targets": targets}

@@ -9,6 +9,7 @@ ACCOUNTS, BRANDS = 60, 6
 WORKERS, APIS = 4, 2
 LEAD = 3.0  # no post is scheduled later than so long before it is due
 LONGEST_LEAD = 40.0
+SMALL = 1_000
 LEAST = 0.05  # the share of the acts that the smallest run has
 ACTED = 0.12  # the share of posts that somebody changes
 POINTS = (
@@ -73,22 +74,29 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
-    """How many of each act a run with 10,000 targets has; a smaller one has its share."""
+class Weather:
+    """How many of each act a run with 10,000 targets has, a smaller one has its share; and more."""
 
     kill: int = 200
+    armed: float = 0.33  # the share of kills that are at a named point
+    points: tuple[str, ...] = POINTS
     kill_api: int = 20
     redis: int = 10
     postgres: int = 5
     pause: int = 50
     longest_pause: float = 60.0
     faults: float = 0.1
+    most_lost: int = 2  # how many answers in a row one post may lose
     acted: float = ACTED
     raced: float = 0.5  # the share of changes that are made around the due second
     kinds: tuple[str, ...] = tuple(MODES)
+    without_redis: bool = False
+    points_runs: int = 0  # kills one worker at each point so often, and does nothing else
 
 
-CALM = Rates(kill=0, kill_api=0, redis=0, postgres=0, pause=0, faults=0.0)
+# A lost answer of a network that can only be listed takes a minute to settle.
+SHORT = Weather(most_lost=1)
+CALM = Weather(kill=0, kill_api=0, redis=0, postgres=0, pause=0, faults=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +105,7 @@ class Plan:
 
     seed: int
     window: float
-    rates: Rates
+    weather: Weather
     accounts: tuple[Account, ...]
     posts: tuple[Planned, ...]
     acts: tuple[Act, ...] = field(default=())
@@ -119,27 +127,33 @@ def words(chance: random.Random, number: int, revision: int) -> str:
     return f"{said} #m{number:06d} r{revision}"
 
 
-def draw(seed: int, targets: int, rates: Rates | None = None, window: float | None = None) -> Plan:
+def draw(
+    seed: int, targets: int, weather: Weather | None = None, window: float | None = None
+) -> Plan:
     """Draws a run with so many targets, 33 a second for 30 s at least and 300 s at most."""
-    rates = rates or Rates()
+    weather = weather or (Weather() if targets >= SMALL else SHORT)
     chance = random.Random(f"plan:{seed}")
     window = window or max(30.0, min(300.0, targets * 0.03))
     accounts = tuple(
-        Account(f"a{n:02d}", rates.kinds[n % len(rates.kinds)], n * BRANDS // ACCOUNTS)
+        Account(f"a{n:02d}", weather.kinds[n % len(weather.kinds)], n * BRANDS // ACCOUNTS)
         for n in range(ACCOUNTS)
     )
     return Plan(
         seed,
         window,
-        rates,
+        weather,
         accounts,
-        tuple(_posts(chance, targets, window, accounts, rates)),
-        tuple(_acts(random.Random(f"acts:{seed}"), window, rates, targets)),
+        tuple(_posts(chance, targets, window, accounts, weather)),
+        tuple(_acts(random.Random(f"acts:{seed}"), window, weather, targets)),
     )
 
 
 def _posts(
-    chance: random.Random, targets: int, window: float, accounts: tuple[Account, ...], rates: Rates
+    chance: random.Random,
+    targets: int,
+    window: float,
+    accounts: tuple[Account, ...],
+    weather: Weather,
 ) -> list[Planned]:
     posts: list[Planned] = []
     left = targets
@@ -151,18 +165,18 @@ def _posts(
         at = chance.uniform(0, window)
         due = round(at + LEAD + chance.uniform(0, min(LONGEST_LEAD, window / 2)), 3)
         post = Planned(number, at, due, tuple(chance.sample(own, count)), words(chance, number, 0))
-        posts.append(replace(post, action=_action(chance, post, rates)))
+        posts.append(replace(post, action=_action(chance, post, weather)))
         left -= count
     return sorted(posts, key=lambda post: post.at)
 
 
-def _action(chance: random.Random, post: Planned, rates: Rates) -> Action | None:
-    if chance.random() >= rates.acted:
+def _action(chance: random.Random, post: Planned, weather: Weather) -> Action | None:
+    if chance.random() >= weather.acted:
         return None
     did = chance.choices(
         ("edit", "cancel", "reschedule", "cancel_and_back", "delete"), (4, 4, 2, 1, 1)
     )[0]
-    if chance.random() < rates.raced:
+    if chance.random() < weather.raced:
         at = post.due + chance.uniform(-0.5, 0.3)
     else:
         at = chance.uniform(post.at + 1, max(post.at + 1, post.due - 1))
@@ -174,7 +188,7 @@ def _action(chance: random.Random, post: Planned, rates: Rates) -> Action | None
     )
 
 
-def _acts(chance: random.Random, window: float, rates: Rates, targets: int) -> list[Act]:
+def _acts(chance: random.Random, window: float, weather: Weather, targets: int) -> list[Act]:
     share = max(LEAST, targets / 10_000)
 
     def times(count: int) -> list[float]:
@@ -182,21 +196,22 @@ def _acts(chance: random.Random, window: float, rates: Rates, targets: int) -> l
         return [round(chance.uniform(2, window + LEAD), 3) for _ in range(number)]
 
     acts = []
-    for number, at in enumerate(times(rates.kill)):
+    for at in times(weather.kill):
         which = chance.randrange(WORKERS)
         # The first worker is supervised: its supervisor would arm its child again and again.
-        if number % 3 == 0 and which > 0:
-            acts.append(Act(at, "point", which, 0, chance.choice(POINTS), chance.randint(1, 3)))
+        if chance.random() < weather.armed and which > 0:
+            point, nth = chance.choice(weather.points), chance.randint(1, 3)
+            acts.append(Act(at, "point", which, 0, point, nth))
         else:
             part = chance.randrange(4) if which == 0 else 0
             acts.append(Act(at, "kill", which, nth=part))
-    acts += [Act(at, "kill_api", chance.randrange(APIS)) for at in times(rates.kill_api)]
-    acts += [Act(at, "redis", 0, round(chance.uniform(0.2, 3), 3)) for at in times(rates.redis)]
+    acts += [Act(at, "kill_api", chance.randrange(APIS)) for at in times(weather.kill_api)]
+    acts += [Act(at, "redis", 0, round(chance.uniform(0.2, 3), 3)) for at in times(weather.redis)]
     acts += [
-        Act(at, "postgres", 0, round(chance.uniform(0.2, 5), 3)) for at in times(rates.postgres)
+        Act(at, "postgres", 0, round(chance.uniform(0.2, 5), 3)) for at in times(weather.postgres)
     ]
-    longest = min(rates.longest_pause, window / 2)
-    for number, at in enumerate(times(rates.pause)):
+    longest = min(weather.longest_pause, window / 2)
+    for number, at in enumerate(times(weather.pause)):
         seconds = round(chance.uniform(1, longest), 3)
         if number % 5 == 4:  # noqa: PLR2004
             acts.append(Act(at, "pause_api", chance.randrange(APIS), seconds))

@@ -24,6 +24,7 @@ class Kept:
         self._process: asyncio.subprocess.Process | None = None
         self._groups: list[int] = []
         self._next: dict[str, str] = {}
+        self.arm: Callable[[], dict[str, str]] = dict  # variables for every start
         self._keeper: asyncio.Task[None] | None = None
         self.died: Callable[[str, int | None], None] = _unheard
 
@@ -34,7 +35,7 @@ class Kept:
 
     async def _launch(self) -> None:
         self.starts += 1
-        environment = self._environment | self._next
+        environment = self._environment | self.arm() | self._next
         self._next = {}
         with (self._logs / f"{self.name}.{self.starts:03d}.log").open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(

@@ -28,6 +28,7 @@ LATE = (10.5, 14.0)
 SLOW = (0.2, 3.0)
 WORKING = (0.5, 6.0)
 SHORT_LIFE, LONG_LIFE = 60.0, 86_400.0
+MOST_LOST = 2  # later tries of one post are answered, so that every run comes to an end
 RETRY_AFTER = {"rate_limited": {"Retry-After": "1"}, "busy": {"X-Accepted": "no"}}
 
 
@@ -50,8 +51,10 @@ class Refusal(Exception):
 class Recorder:
     """The network itself; `pace` shortens whatever takes time in it."""
 
-    def __init__(self, file: Path, seed: int, rate: float, *, pace: float = 1.0) -> None:
-        self.held = Held(file)
+    def __init__(
+        self, file: Path, seed: int, rate: float, *, most: int = MOST_LOST, pace: float = 1.0
+    ) -> None:
+        self.held, self._most = Held(file), most
         self._seed, self._rate, self._pace = seed, rate, pace
         self._tries: Counter[tuple[str, ...]] = Counter()
         self._running: set[asyncio.Task[None]] = set()
@@ -101,7 +104,7 @@ class Recorder:
         self._tries[account.handle, call, text] += 1
         attempt = self._tries[account.handle, call, text]
         chance = faults.dice(self._seed, account.handle, call, text, attempt)
-        fault = faults.choose(chance, table, self._rate, attempt)
+        fault = faults.choose(chance, table, self._rate, lose=attempt <= self._most)
         name, told = (fault.name, fault.told) if fault else (None, True)
         facts = {"call": call, "text": text, "attempt": attempt, "key": key}
         self.held.note("request", account, **facts, fault=name, told=told)
@@ -244,10 +247,11 @@ async def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--faults", type=float, default=0.1)
+    parser.add_argument("--most-lost", type=int, default=MOST_LOST)
     asked = parser.parse_args()
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    recorder = Recorder(asked.file, asked.seed, asked.faults)
+    recorder = Recorder(asked.file, asked.seed, asked.faults, most=asked.most_lost)
     server = await listen(recorder.handle, asked.port)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()

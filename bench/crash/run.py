@@ -2,21 +2,15 @@
 
 import argparse
 import asyncio
-import base64
 import hashlib
-import os
 import shutil
-import socket
+import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
-
-import httpx2
 
 from bench.crash import history, lateness, recount, sabotage
 from bench.crash.check import Verdict, judge
@@ -25,20 +19,18 @@ from bench.crash.journal import Journal
 from bench.crash.lateness import Late
 from bench.crash.load import Load
 from bench.crash.nemesis import Nemesis
-from bench.crash.plan import APIS, WORKERS, Plan, draw
-from bench.crash.processes import Kept, python
-from bench.crash.services import Services
-from mypost.settings import inherited
+from bench.crash.plan import Plan, draw
+from bench.crash.points import Points
+from bench.crash.stage import Stage, staged
 
 RESULTS = Path("build")
-UP = 90.0  # seconds until an API answers
-SETTLED = 300.0  # seconds until nothing is on its way any more; docs/guarantee.md says why
+SETTLED = 600.0  # seconds until nothing is on its way any more; docs/guarantee.md says why
 LOOK = 2.0
-MANY = "1000000"
+NAMED = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class Run:
     """What a run has found."""
 
     plan: Plan
@@ -47,6 +39,7 @@ class Result:
     every: Late
     digest: str
     folder: Path
+    hits: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
         found = self.verdict
@@ -64,156 +57,84 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def _ports(count: int) -> list[int]:
-    """Finds free ports that stay the same for restarted servers."""
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
-@dataclass
-class Stage:
-    """Everything that runs."""
-
-    services: Services
-    recorder: Kept
-    apis: list[Kept]
-    workers: list[Kept]
-    addresses: list[str]
-
-    @property
-    def kept(self) -> list[Kept]:
-        """All processes that are kept alive."""
-        return [*self.workers, *self.apis, self.recorder]
-
-    def left(self) -> list[int]:
-        """Whatever is there and should not be."""
-        return [pid for kept in self.kept for pid in kept.left()] + self.services.left()
-
-
-def _stage(plan: Plan, folder: Path, data: Path, addresses: dict[str, str]) -> Stage:
-    logs = folder / "logs"
-    logs.mkdir()
-    network, *ports = _ports(1 + APIS)
-    words = [str(folder / "recorder.jsonl"), "--port", str(network), "--seed", str(plan.seed)]
-    words += ["--faults", str(plan.rates.faults)]
-    recorder = Kept("recorder", python("bench.crash.recorder", *words), inherited({}), logs)
-    environment = inherited(
-        addresses
-        | dict.fromkeys(("MYPOST_RATE_USER", "MYPOST_RATE_WORKSPACE", "MYPOST_RATE_GLOBAL"), MANY)
-        | {
-            "MYPOST_SECRET": base64.b64encode(os.urandom(32)).decode(),
-            "MYPOST_SANDBOX": "1",
-            "MYPOST_SANDBOX_URL": f"http://127.0.0.1:{network}",
-            "MYPOST_REGISTRATION": "open",
-            "MYPOST_DATA_DIR": str(data / "mypost"),
-        }
-    )
-    serve = ("mypost", "serve", "--no-worker", "--port")
-    apis = [
-        Kept(f"api{n}", python(*serve, str(port)), environment, logs)
-        for n, port in enumerate(ports)
-    ]
-    work = ("mypost", "worker")
-    alone = (*work, "--only", "dispatcher")
-    workers = [
-        Kept(f"worker{n}", python(*(alone if n else work)), environment, logs)
-        for n in range(WORKERS)
-    ]
-    origins = [f"http://127.0.0.1:{port}" for port in ports]
-    return Stage(Services(data), recorder, apis, workers, origins)
-
-
-@asynccontextmanager
-async def staged(plan: Plan, folder: Path, broken: str | None) -> AsyncIterator[Stage]:
-    """Starts everything, and ends all of it; raises when something is left."""
-    with tempfile.TemporaryDirectory(prefix="mypost-crash-") as place:
-        services = Services(Path(place) / "services")
-        stage = None
-        try:
-            found = await services.start()
-            stage = _stage(plan, folder, Path(place), services.addresses(found))
-            stage.services = services
-            await stage.recorder.start()
-            await asyncio.gather(*(api.start() for api in stage.apis))
-            await _up(stage.addresses)
-            if broken is not None:
-                await sabotage.install(found.owner_url, broken)
-            await asyncio.gather(*(worker.start() for worker in stage.workers))
-            yield stage
-        finally:
-            if stage is not None:
-                await asyncio.gather(*(kept.end() for kept in stage.kept))
-            await services.end()
-        if left := stage.left():
-            raise RuntimeError(f"processes are left: {left}")
-
-
-async def _up(addresses: list[str]) -> None:
-    async with asyncio.timeout(UP), httpx2.AsyncClient(trust_env=False) as http:
-        for address in addresses:
-            while True:
-                try:
-                    if (await http.get(f"{address}/readyz")).is_success:
-                        break
-                except httpx2.TransportError:
-                    await asyncio.sleep(0.1)
-
-
-async def _play(plan: Plan, stage: Stage, folder: Path) -> None:
+async def _play(plan: Plan, stage: Stage, folder: Path) -> Counter[str]:
     """Lets load and nemesis loose, waits until all is settled, and reads the end."""
-    client, ledger = Client(stage.addresses), Journal(folder / "ledger.jsonl")
-    acts, states = Journal(folder / "acts.jsonl"), Journal(folder / "states.jsonl")
-    load = Load(client, ledger)
-    nemesis = Nemesis(stage.workers, stage.apis, stage.services, acts)
-    accounts = {account.handle: account for account in plan.accounts}
+    client = Client(stage.addresses)
+    load = Load(client, Journal(folder / "ledger.jsonl"))
     await load.settle_in(plan.accounts)
     begin = time.time()
     say(f"begin   {len(plan.posts)} posts, {len(plan.acts)} acts, {plan.window:.0f} s")
+    accounts = {account.handle: account for account in plan.accounts}
+    acts = Journal(folder / "acts.jsonl")
     async with asyncio.TaskGroup() as group:
         group.create_task(load.run(plan.posts, accounts, begin))
-        group.create_task(nemesis.run(plan.acts, begin))
-    nemesis.calm()
-    last = max(post.due for post in plan.posts)
-    await asyncio.sleep(max(0.0, begin + last - time.time()))
+        if plan.weather.points_runs:
+            hits = await _points(plan, stage, acts, load)
+        else:
+            hits = await _nemesis(plan, stage, acts, begin)
+    await asyncio.sleep(max(0.0, load.last_due - time.time()))
     say(f"over    after {time.time() - begin:.0f} s")
     await _quiet(load)
+    states = Journal(folder / "states.jsonl")
     for state in await load.states():
         states.write(**state)
     say(f"settled after {time.time() - begin:.0f} s")
     await client.close()
+    return hits
+
+
+async def _nemesis(plan: Plan, stage: Stage, acts: Journal, begin: float) -> Counter[str]:
+    nemesis = Nemesis(stage.workers, stage.apis, stage.services, acts)
+    await nemesis.run(plan.acts, begin)
+    nemesis.calm()
+    return Counter()
+
+
+async def _points(plan: Plan, stage: Stage, acts: Journal, load: Load) -> Counter[str]:
+    points = Points(stage.workers[0], acts, plan.weather.points_runs, plan.seed)
+    await points.run()
+    load.stop()
+    return points.hits
 
 
 async def _quiet(load: Load) -> None:
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + SETTLED
+    deadline, known = loop.time() + SETTLED, -1
     while (waiting := await load.unsettled()) and loop.time() < deadline:
-        say(f"waiting for {waiting}")
+        if len(waiting) != known:
+            say(f"waiting for {len(waiting)}: {', '.join(map(str, waiting[:NAMED]))}")
+        known = len(waiting)
         await asyncio.sleep(LOOK)
 
 
-def result(plan: Plan, folder: Path) -> Result:
+def result(plan: Plan, folder: Path, hits: Counter[str] | None = None) -> Run:
     """Judges what a run has left in its folder."""
-    recorded = history.read(folder / "recorder.jsonl")
-    ledger = history.read(folder / "ledger.jsonl")
-    states = history.read(folder / "states.jsonl")
-    acts = history.read(folder / "acts.jsonl")
+    names = ("recorder", "ledger", "states", "acts")
+    recorded, ledger, states, acts = (history.read(folder / f"{name}.jsonl") for name in names)
     kinds = {account.handle: account.kind for account in plan.accounts}
     verdict = judge(recorded, ledger, states, kinds)
     calm, every = lateness.measure(recorded, ledger, acts)
     digest = hashlib.sha256((folder / "recorder.jsonl").read_bytes()).hexdigest()
-    return Result(plan, verdict, calm, every, digest, folder)
+    return Run(plan, verdict, calm, every, digest, folder, hits or Counter())
 
 
-async def run(plan: Plan, folder: Path, broken: str | None = None) -> Result:
-    """Runs a plan in an empty folder."""
+async def _run(plan: Plan, folder: Path, broken: str | None) -> Run:
+    # Told to end, it still ends everything that it has started.
+    main = asyncio.current_task()
+    assert main is not None  # noqa: S101 - we are in it
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, main.cancel)
     async with staged(plan, folder, broken) as stage:
-        await _play(plan, stage, folder)
-    return result(plan, folder)
+        hits = await _play(plan, stage, folder)
+    return result(plan, folder, hits)
+
+
+def run(plan: Plan, name: str, broken: str | None = None) -> Run:
+    """Runs a plan; its files stay in a folder under `build`."""
+    folder = RESULTS / f"crash-{name}{'-' + broken if broken else ''}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return asyncio.run(_run(plan, folder, broken))
 
 
 def _recounted(folder: Path) -> bool:
@@ -224,7 +145,7 @@ def _recounted(folder: Path) -> bool:
     return done.returncode == 0
 
 
-def tell(found: Result) -> bool:
+def tell(found: Run) -> bool:
     """Prints what was found, the result last; answers whether the promise was kept."""
     verdict = found.verdict
     for sentence in verdict.violations[:50]:
@@ -248,10 +169,7 @@ def main() -> int:
     asked = parser.parse_args()
     broken = "resend" if asked.broken == "1" else asked.broken
     plan = draw(asked.seed, asked.targets)
-    folder = RESULTS / f"crash-{asked.seed}{'-' + broken if broken else ''}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    return 0 if tell(asyncio.run(run(plan, folder, broken))) else 1
+    return 0 if tell(run(plan, str(asked.seed), broken)) else 1
 
 
 if __name__ == "__main__":

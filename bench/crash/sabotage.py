@@ -28,11 +28,29 @@ HASTE = """
   IF NEW.state = 'scheduled' AND OLD.state = 'pending' THEN
     NEW.due_at := NEW.due_at - interval '2 s';
   END IF;"""
+# A cancellation that is acknowledged and not heard.
+DEAFNESS = """
+  IF NEW.state = 'pending' AND OLD.state IN ('scheduled', 'claimed') THEN
+    RETURN OLD;
+  END IF;"""
+# A queue that loses its order.
+DISORDER = """
+  IF NEW.state = 'scheduled' AND OLD.state = 'pending' THEN
+    NEW.due_at := NEW.due_at + random() * interval '20 s';
+  END IF;"""
+# Nobody looks after what a crash left.
+AMNESIA = """
+  IF OLD.state IN ('claimed', 'sending') AND NEW.state IN ('scheduled', 'unknown') THEN
+    RETURN NULL;
+  END IF;"""
 WAYS = {
     "resend": RESEND,
     "commit_after": COMMIT_AFTER,
     "optimism": OPTIMISM,
     "haste": HASTE,
+    "deafness": DEAFNESS,
+    "disorder": DISORDER,
+    "amnesia": AMNESIA,
 }
 
 
