@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 
-from bench import equal, growth, lateness, limits, speed
+from bench import burst, equal, growth, lateness, limits, speed
 from bench.crash import figures as crash
 from bench.result import Asked, Result
 
@@ -17,6 +17,9 @@ FIGURES: Mapping[str, Callable[[Asked], Result]] = {
     "DASH": lambda asked: Result(*speed.measure("DASH", broken=asked.broken)),
     "LIST": lambda asked: Result(*speed.measure("LIST", broken=asked.broken)),
     "COLD": lambda asked: Result(*speed.measure("COLD", broken=asked.broken)),
+    "BURST": burst.begun_figure,
+    "FLOOD": burst.started_figure,
+    "PAIR": burst.shared_figure,
     **crash.FIGURES,
 }
 

@@ -52,9 +52,16 @@ class Recorder:
     """The network itself; `pace` shortens whatever takes time in it."""
 
     def __init__(
-        self, file: Path, seed: int, rate: float, *, most: int = MOST_LOST, pace: float = 1.0
+        self,
+        file: Path,
+        seed: int,
+        rate: float,
+        *,
+        most: int = MOST_LOST,
+        pace: float = 1.0,
+        answers_in: float = 0.0,
     ) -> None:
-        self.held, self._most = Held(file), most
+        self.held, self._most, self._answers_in = Held(file), most, answers_in
         self._seed, self._rate, self._pace = seed, rate, pace
         self._tries: Counter[tuple[str, ...]] = Counter()
         self._running: set[asyncio.Task[None]] = set()
@@ -132,7 +139,9 @@ class Recorder:
         """Accepts or not, answers or not, as the fault has it."""
         fault, chance = met
         if fault is None:
-            return Reply(201, accept())
+            post = accept()
+            await self._wait(self._answers_in)
+            return Reply(201, post)
         if fault.name == "slow":
             await self._wait(chance.uniform(*SLOW))
         post = accept() if fault.accepts == faults.NOW else None
@@ -248,10 +257,12 @@ async def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--faults", type=float, default=0.1)
     parser.add_argument("--most-lost", type=int, default=MOST_LOST)
+    parser.add_argument("--answers-in", type=float, default=0.0)
     asked = parser.parse_args()
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    recorder = Recorder(asked.file, asked.seed, asked.faults, most=asked.most_lost)
+    ways = {"most": asked.most_lost, "answers_in": asked.answers_in}
+    recorder = Recorder(asked.file, asked.seed, asked.faults, **ways)
     server = await listen(recorder.handle, asked.port)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()

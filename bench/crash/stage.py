@@ -44,7 +44,7 @@ class Stage:
         return [pid for kept in self.kept for pid in kept.left()] + self.services.left()
 
 
-def _ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Finds free ports that stay the same for restarted servers."""
     sockets = [socket.socket() for _ in range(count)]
     for each in sockets:
@@ -83,7 +83,7 @@ def _stage(
 ) -> Stage:
     logs = folder / "logs"
     logs.mkdir()
-    network, *ports = _ports(1 + APIS)
+    network, *ports = free_ports(1 + APIS)
     environment = _environment(plan, found, network, data)
     serve = ("mypost", "serve", "--no-worker", "--port")
     apis = [
