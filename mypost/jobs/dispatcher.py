@@ -5,7 +5,7 @@ docs/guarantee.md tells why each step stands where it stands.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID, uuid4
@@ -19,10 +19,12 @@ from mypost.jobs.outcome import Transition
 from mypost.jobs.prepare import Ready
 from mypost.jobs.pulse import Pulse
 from mypost.jobs.wake import Wake
-from mypost.models.lanes import REFUSED, TROUBLE, Lanes, Sending
+from mypost.jobs.writer import Writer
+from mypost.models.lanes import REFUSED, TROUBLE, Claim, Lanes, Outcome, Sending
 from mypost.networks import Answer, Expired, Network, Unknown
 
 IN_FLIGHT = 100
+TOGETHER = 16  # begun in one commit: what a crash before their sends leaves to be looked up
 POLL = 0.25
 SWEEP = 1.0
 EXPIRE = 30.0
@@ -59,6 +61,7 @@ class Dispatcher:
         self._wake, self._bell, self._poll = wake, wake.bell(), poll
         self._marks = marks or Marks()
         self._pulse = Pulse(lanes.pool, self.worker, self._marks)
+        self._writer = Writer(lanes)
         self._stopping = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -76,7 +79,7 @@ class Dispatcher:
                 await asyncio.wait(self._tasks, timeout=FAREWELL)
         finally:
             # What is cut off here is found by the next sweep as unknown, and looked up.
-            await _end([*others, *self._tasks])
+            await _end([*others, *self._tasks, *self._writer.tasks])
             await self._pulse.stop()
 
     def stop(self) -> None:
@@ -88,7 +91,7 @@ class Dispatcher:
         """Sweeps, looks, prepares, claims, sends and records once; answers how much it did."""
         async with self._alive():
             done = await self._sweep() + await self._look() + await self._prepare()
-            sends = await self._begin(IN_FLIGHT)
+            sends = [send async for send in self._begun(IN_FLIGHT)]
             await asyncio.gather(*sends)
             return done + len(sends)
 
@@ -111,12 +114,13 @@ class Dispatcher:
         """Starts what is due, or sleeps until something is."""
         await self._pulse.start()
         free = IN_FLIGHT - len(self._tasks)
-        sends = await self._begin(free) if free else []
-        for send in sends:
+        idle = True
+        async for send in self._begun(free):
+            idle = False
             task = asyncio.create_task(send)
             self._tasks.add(task)
             task.add_done_callback(self._finished)
-        if not sends and not self._stopping:
+        if idle and not self._stopping:
             due = await self._lanes.wait() if free else None
             await self._bell.wait(self._poll if due is None else max(0.005, min(due, self._poll)))
 
@@ -127,12 +131,17 @@ class Dispatcher:
         if not task.cancelled() and (fault := task.exception()) is not None:
             log.error("send_fault", reason=_name(fault))
 
-    async def _begin(self, most: int) -> list[Coroutine[Any, Any, None]]:
-        """Claims up to so many targets, commits the intent, and answers their sends."""
-        claims = await self._lanes.claim(self.worker, most)
-        if not claims:
-            return []
-        points.reach("claimed")
+    async def _begun(self, most: int) -> AsyncIterator[Coroutine[Any, Any, None]]:
+        """Claims up to so many targets, and answers their sends as the intents are committed."""
+        claims = await self._lanes.claim(self.worker, most) if most else []
+        if claims:
+            points.reach("claimed")
+        for first in range(0, len(claims), TOGETHER):
+            for send in await self._begin(claims[first : first + TOGETHER]):
+                yield send
+
+    async def _begin(self, claims: Sequence[Claim]) -> list[Coroutine[Any, Any, None]]:
+        """Commits the intent to send, and answers the sends."""
         leases = {claim.target_id: self._timeout(claim.network) + LEASE_MARGIN for claim in claims}
         since = _elapsed()
         begun = await self._lanes.begin(
@@ -194,7 +203,7 @@ class Dispatcher:
             states += EVIDENCE
         hit = False
         for state in states:
-            hit = hit or await self._lanes.outcome(sending, state, found.to, found.facts)
+            hit = hit or await self._writer.write(Outcome(sending, state, found.to, found.facts))
         target = str(sending.target_id)
         log.info("outcome" if hit else "outcome_stale", target=target, to=found.to)
         self._wake.set()

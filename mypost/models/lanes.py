@@ -91,22 +91,36 @@ class Facts:
     trouble: bool | None = None
     budgets: tuple[Budget, ...] = ()
 
-    def spelled(self, lane_fence: int) -> dict[str, Any]:
-        """Spells the facts as `dispatch_outcome` reads them."""
+
+class Outcome(NamedTuple):
+    """What became of one target."""
+
+    sending: Sending
+    came_from: str
+    goes_to: str
+    facts: Facts
+
+    def spelled(self) -> dict[str, Any]:
+        """Spells it as `dispatch_outcomes` reads it."""
+        facts = self.facts
         return {
-            "proof": self.proof,
-            "externalId": self.external_id,
-            "externalUrl": self.external_url,
-            "error": self.error,
-            "retryIn": self.retry_in,
-            "checkIn": self.check_in,
-            "handle": self.handle,
-            "holdReason": self.hold_reason,
-            "everybody": self.everybody,
-            "accountStatus": self.account_status,
-            "trouble": self.trouble,
-            "budgets": [asdict(budget) for budget in self.budgets],
-            "laneFence": lane_fence,
+            "target": str(self.sending.target_id),
+            "fence": self.sending.fence,
+            "cameFrom": self.came_from,
+            "goesTo": self.goes_to,
+            "laneFence": self.sending.lane_fence,
+            "proof": facts.proof,
+            "externalId": facts.external_id,
+            "externalUrl": facts.external_url,
+            "error": facts.error,
+            "retryIn": facts.retry_in,
+            "checkIn": facts.check_in,
+            "handle": facts.handle,
+            "holdReason": facts.hold_reason,
+            "everybody": facts.everybody,
+            "accountStatus": facts.account_status,
+            "trouble": facts.trouble,
+            "budgets": [asdict(budget) for budget in facts.budgets],
         }
 
 
@@ -146,16 +160,12 @@ class Lanes:
 
     async def outcome(self, sending: Sending, came_from: str, goes_to: str, facts: Facts) -> bool:
         """Writes what became of a target; False when its fence or state has moved on."""
-        return bool(
-            await self.pool.fetchval(
-                "SELECT dispatch_outcome($1, $2, $3, $4, $5)",
-                sending.target_id,
-                sending.fence,
-                came_from,
-                goes_to,
-                facts.spelled(sending.lane_fence),
-            )
-        )
+        return bool(await self.outcomes([Outcome(sending, came_from, goes_to, facts)]))
+
+    async def outcomes(self, found: Sequence[Outcome]) -> set[UUID]:
+        """Writes what became of several targets, all or none; answers those that have moved."""
+        told = [each.spelled() for each in found]
+        return set(await self.pool.fetchval("SELECT dispatch_outcomes($1)", told))
 
     async def sweep(self) -> Swept:
         """Moves what a crash left behind and what is a day late."""
@@ -185,11 +195,12 @@ class Lanes:
         return [Sending(*row) for row in rows]
 
     async def prepared(self, sending: Sending, step: Prepared) -> bool:
-        """Stores what the first step gave; False when the post says something else by now."""
+        """Stores what the first step gave; False when the post or its place has changed since."""
         return bool(
             await self.pool.fetchval(
-                "SELECT dispatch_prepared($1, $2, $3, $4, $5, $6)",
+                "SELECT dispatch_prepared($1, $2, $3, $4, $5, $6, $7)",
                 sending.target_id,
+                sending.fence,
                 sending.dispatch_key,
                 sending.content,
                 step.handle,
@@ -200,8 +211,8 @@ class Lanes:
 
     async def ahead_done(self, sending: Sending, again_in: float | None) -> None:
         """Ends a preparation, or puts it off by so many seconds."""
-        statement = "SELECT dispatch_ahead_done($1, $2)"
-        await self.pool.execute(statement, sending.target_id, again_in)
+        statement = "SELECT dispatch_ahead_done($1, $2, $3)"
+        await self.pool.execute(statement, sending.target_id, sending.fence, again_in)
 
     async def reconnect(self, sending: Sending, message: str) -> bool:
         """Asks for a new grant and holds the lane; False when there is one since."""

@@ -103,6 +103,34 @@ async def test_a_handle_of_other_words_is_not_stored(world):
     assert await world.lanes.prepared(sending, Prepared("of these words"))
 
 
+async def test_a_first_step_that_comes_late_does_not_replace_the_one_being_published(world):
+    """Its worker was paused: meanwhile the post fell due, and another took both steps."""
+    [target] = await world.post("x", await world.account("two_step"), due_in=30)
+    [late] = await world.lanes.ahead(10)
+    await world.travel(31)
+    sending = await begun(world, target)
+    assert not await world.lanes.prepared(late, Prepared("late, and first"))
+    assert await world.lanes.prepared(sending, Prepared("published"))
+    assert not await world.lanes.prepared(late, Prepared("late"))
+    assert (await world.target(target))["handle"] == "published"
+
+
+@pytest.mark.parametrize("found", ["unknown", "scheduled"])
+async def test_a_late_first_step_is_not_looked_up_in_the_place_of_another(world, found):
+    """Nor when the outcome of the send is open, or was nothing."""
+    [target] = await world.post("x", await world.account("two_step"), due_in=30)
+    [late] = await world.lanes.ahead(10)
+    await world.travel(31)
+    sending = await begun(world, target)
+    assert await world.lanes.prepared(sending, Prepared("published"))
+    facts = Facts(proof="definite_rejection", check_in=0)
+    assert await world.lanes.outcome(sending, "sending", found, facts)
+    before = await world.target(target)
+    assert not await world.lanes.prepared(late, Prepared("late"))
+    await world.lanes.ahead_done(late, 5)
+    assert await world.target(target) == before
+
+
 async def test_a_handle_that_has_ended_is_made_anew(world, network):
     [target] = await world.post("x", await world.account("two_step"), due_in=500)
     await world.dispatcher().drain()

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -216,3 +217,25 @@ async def test_a_decision_names_the_person(world):
     nameless = MOVE.replace("CASE WHEN $3::text = 'person' THEN id END", "NULL")
     with pytest.raises(asyncpg.CheckViolationError):
         await world.owner.execute(nameless, target, "failed", "person")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "post_id = $1 AND state NOT IN ('pending', 'cancelled')",
+        "post_id = $1",
+        "account_id = $1 AND state IN ('pending', 'scheduled', 'claimed')",
+    ],
+)
+async def test_a_move_does_not_read_the_whole_table(world, asked):
+    """What a trigger or a lock asks of each move has an index, removed targets included."""
+    async with world.owner.acquire() as connection:
+        await connection.execute("SET enable_seqscan = off")
+        plan = await connection.fetch(
+            f"EXPLAIN SELECT count(*) FROM targets WHERE {asked}",
+            UUID(int=0),
+        )
+        await connection.execute("RESET enable_seqscan")
+    text = "\n".join(row[0] for row in plan)
+    assert "Seq Scan" not in text
+    assert "Index" in text

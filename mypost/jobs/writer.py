@@ -1,0 +1,55 @@
+"""Writing outcomes: those that come in while others are being written go together."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from mypost.models.lanes import REFUSED, Lanes, Outcome
+
+TOGETHER = 50
+
+
+class _Waiting(NamedTuple):
+    outcome: Outcome
+    written: asyncio.Future[bool]
+
+
+class Writer:
+    """Writes outcomes in the order in which they come, as many at once as wait."""
+
+    def __init__(self, lanes: Lanes) -> None:
+        self._lanes = lanes
+        self._waiting: list[_Waiting] = []
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    async def write(self, outcome: Outcome) -> bool:
+        """Writes one; False when its fence or state has moved on. Raises what the database did."""
+        each = _Waiting(outcome, asyncio.get_running_loop().create_future())
+        self._waiting.append(each)
+        if not self.tasks:
+            task = asyncio.create_task(self._work())
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+        return await each.written
+
+    async def _work(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[:TOGETHER], self._waiting[TOGETHER:]
+            await self._together(batch)
+
+    async def _together(self, batch: Sequence[_Waiting]) -> None:
+        """Writes a batch; a row that refuses its facts is no reason to keep back the others."""
+        try:
+            moved = await self._lanes.outcomes([each.outcome for each in batch])
+        except Exception as fault:  # noqa: BLE001 - whoever waits is told
+            if isinstance(fault, REFUSED) and len(batch) > 1:
+                for each in batch:
+                    await self._together([each])
+                return
+            for each in batch:
+                if not each.written.done():
+                    each.written.set_exception(fault)
+            return
+        for each in batch:
+            if not each.written.done():
+                each.written.set_result(each.outcome.sending.target_id in moved)
