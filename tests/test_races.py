@@ -4,10 +4,13 @@ import asyncio
 import random
 from collections import Counter
 from datetime import timedelta
+from uuid import uuid4
 
 from mypost import clock
 from tests.client import Api, Person
 from tests.conftest import House
+from tests.doors import Door
+from tests.test_posts import at, held_texts, published
 
 ROUNDS, AT_ONCE = 400, 16
 
@@ -62,6 +65,61 @@ async def test_a_crowd_never_breaks_a_post(api: Api, house: House, ann: Person) 
         ann.workspace,
     )
     assert {post["key"] for post in mine} == {str(row.dispatch_key) for row in live}
+
+
+async def test_an_edit_is_what_goes_out_or_is_refused(
+    house: House, door: Door, ann: Person
+) -> None:
+    """Twenty posts that are due, edited while they are being sent."""
+    accounts = [await ann.account() for _ in range(5)]
+    texts = [f"Edit {uuid4()}" for _ in range(20)]
+    due = {"scheduledAt": at(seconds=-10)}
+    posts = [await ann.post(accounts[n % 5], content=t, **due) for n, t in enumerate(texts)]
+
+    *answers, _ = await asyncio.gather(
+        *(
+            door.call(ann, "update_post", id=post["id"], content=f"New {text}")
+            for post, text in zip(posts, texts, strict=True)
+        ),
+        house.dispatcher.drain(),
+    )
+    await house.work()
+
+    held = await held_texts(ann)
+    for answer, text, post in zip(answers, texts, posts, strict=True):
+        after = (await door.call(ann, "post", id=post["id"])).ok
+        ends = {None: (f"New {text}", 0, 1), "CONFLICT": (text, 1, 0)}
+        found = (after["content"], held.count(text), held.count(f"New {text}"))
+        assert (after["phase"], found) == ("published", ends[answer.code])
+
+
+async def test_retries_while_it_is_being_sent_send_once(
+    house: House, door: Door, ann: Person
+) -> None:
+    """Five refused posts, each sent again by three people at once and by the dispatcher."""
+    handles, texts = ([f"{name}-{uuid4().hex[:8]}" for _ in range(5)] for name in ("retry", "text"))
+    posts = []
+    for handle, text in zip(handles, texts, strict=True):
+        account = await ann.account("rejected", handle)
+        posts.append(await published(house, ann, account, content=text))
+        await ann.account("ok", handle)
+    named = [{"id": post["id"], "targetId": post["targets"][0]["id"]} for post in posts]
+    over = asyncio.Event()
+
+    async def dispatch() -> None:
+        while not over.is_set():
+            await house.dispatcher.run_once()
+            await asyncio.sleep(0)
+
+    worker = asyncio.create_task(dispatch())
+    answers = await asyncio.gather(*(door.call(ann, "retry", **each) for each in named * 3))
+    over.set()
+    await worker
+    await house.work()
+
+    assert Counter(answer.code for answer in answers) == {None: 5, "CONFLICT": 10}
+    held = await held_texts(ann)
+    assert [held.count(text) for text in texts] == [1] * 5
 
 
 async def test_the_database_is_never_left_between_two_states(house: House) -> None:

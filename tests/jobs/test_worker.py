@@ -62,13 +62,16 @@ async def parent(tmp_path: Path):
         env={"PYTHONPATH": str(ROOT)},
         stdout=asyncio.subprocess.DEVNULL,
     )
-    await until(lambda: len(children(tmp_path)) == 2, 30)
-    yield process
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
-    await process.wait()
-    pids = [pid for each in children(tmp_path).values() for pid in each]
-    await until(lambda: not any(map(alive, pids)))
+    try:
+        await until(lambda: len(children(tmp_path)) == 2, 30)
+        yield process
+    finally:
+        # However the test or the start has ended: a child ends with its supervisor.
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        pids = [pid for each in children(tmp_path).values() for pid in each]
+        await until(lambda: not any(map(alive, pids)))
 
 
 async def test_a_killed_supervisor_leaves_no_child(parent, tmp_path):
