@@ -12,7 +12,7 @@ async def add(owner_url: str, email: str, name: str, password: str) -> None:
     address = email.strip().lower()
     for rule, value in (
         (rules.email, address),
-        (rules.length(100), name),
+        (rules.name(100), name),
         (rules.password, password),
     ):
         if fault := rule(value):

@@ -144,7 +144,10 @@ async def house(installation: Settings) -> AsyncIterator[House]:
     origin = f"http://127.0.0.1:{listening.getsockname()[1]}"
     told = dataclasses.replace(installation, origin=origin, allowed_origins=(origin,))
     keys = crypto.load(None, told.data_dir)
-    passwords, throttle = Passwords(memory_kib=8, passes=1), Throttle(per_address=1_000_000)
+    passwords, throttle = (
+        Passwords(memory_kib=8, passes=1),
+        Throttle(per_address=1_000_000, per_recipient=1_000_000),
+    )
     app = build(told, keys, passwords=passwords, throttle=throttle)
     async with served(app, listening):
         services = app.state.services

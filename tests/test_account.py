@@ -1,5 +1,6 @@
 """A person's own account by both doors: name, password, sessions, personal access tokens."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -189,3 +190,81 @@ async def test_a_token_neither_signs_out_nor_leaves_nor_joins(
     assert (await script.rest("POST", "/auth/logout", {})).status_code == 403
     assert await house.digest() == before
     await house.owner.execute("DELETE FROM invitations WHERE hash = $1", key)
+
+
+@pytest.mark.parametrize("held", [(), ("brands.create",)])
+async def test_a_token_that_allows_nothing_does_not_read(
+    door: Door, api: Api, ann: Person, held: tuple[str, ...]
+) -> None:
+    """Neither does one whose owner may nothing of what it allows."""
+    bob = await api.colleague(ann, "Analyst")
+    post = (await ann.post())["id"]
+    script = by(bob, (await token_of(bob, *held))["token"])
+
+    for operation, id in (("workspace", ann.workspace), ("brand", ann.brand), ("post", post)):
+        assert (await door.call(script, operation, id=id)).code == "NOT_FOUND"
+    assert (await script.rest("GET", "/workspaces")).json()["data"] == []
+    me = (await script.rest("GET", "/auth/me")).json()
+    assert (me["id"], me["workspaces"]) == (bob.id, [])
+    useful = by(bob, (await token_of(bob, "analytics.view"))["token"])
+    assert (await door.call(useful, "post", id=post)).ok["id"] == post
+
+
+async def test_the_fiftieth_token_is_made_once(house: House, ann: Person) -> None:
+    await house.owner.execute(
+        "INSERT INTO access_tokens (id, user_id, name, hash, permissions)"
+        " SELECT mypost_id(20), $1, 'Old', sha256((n || $2)::bytea), '{}'"
+        " FROM generate_series(1, 47) n",
+        ann.id,
+        ann.email,
+    )
+    body = {"name": "New", "permissions": ["posts.create"]}
+
+    answers = await asyncio.gather(*(ann.rest("POST", "/auth/tokens", body) for _ in range(12)))
+
+    assert sorted(a.status_code for a in answers) == [201] * 3 + [400] * 9
+    listed = (await ann.rest("GET", "/auth/tokens")).json()["data"]
+    assert len(listed) == 50
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        "zoë@example.com", "zoe@exämple.com", "zo\u0435@example.com", "a b@example.com",
+        "a..b@example.com", ".a@example.com", "a@-example.com", "a@example", "<a@example.com>",
+        "a@b@example.com", "a,b@example.com", "a" * 65 + "@example.com", "a@example.com\n",
+    ],
+    ids=ascii,
+)  # fmt: skip
+async def test_an_e_mail_is_what_every_server_takes(
+    door: Door, house: House, ann: Person, email: str
+) -> None:
+    before = await house.digest()
+    given = {"workspaceId": ann.workspace, "roleId": ann.workspace}
+
+    asked = await door.call(ann, "invite_user", email=email, **given)
+    made = await door.call(None, "register", email=email, password=NEW, name="Zoe")
+
+    assert made.paths == {"email"}
+    assert "email" in asked.paths
+    assert await house.digest() == before
+
+
+@pytest.mark.parametrize("name", ["Zo\ne", "Zo\te", "Z\u007f", "Z\u0085", "Zo\u202eeoZ", "\u2028"])
+async def test_a_name_is_one_line(door: Door, house: House, ann: Person, name: str) -> None:
+    before = await house.digest()
+
+    for answer in (
+        await door.call(ann, "update_viewer", name=name),
+        await door.call(ann, "update_workspace", id=ann.workspace, name=name),
+        await door.call(ann, "update_brand", id=ann.brand, name=name),
+        await door.call(ann, "create_role", workspaceId=ann.workspace, name=name, permissions=[]),
+        await door.call(ann, "create_access_token", name=name, permissions=[]),
+        await door.call(ann, "create_workspace", name=name),
+        await door.call(None, "register", email="z@example.com", password=NEW, name=name),
+    ):
+        assert (answer.code, answer.paths) == ("VALIDATION_ERROR", {"name"})
+
+    assert await house.digest() == before
+    family = "Zo\u00eb \U0001f468\u200d\U0001f469\u200d\U0001f467"
+    assert (await door.call(ann, "update_viewer", name=family)).ok["name"] == family

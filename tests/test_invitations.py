@@ -329,9 +329,13 @@ async def test_a_letter_that_cannot_be_written_keeps_no_other_back(
 ) -> None:
     role = await role_of(ann, "Editor")
     odd = ("a:b;@example.com", "=?utf-8?q?=0a?=@example.com", "a,bob@example.com")
-    for address in odd:
-        body = {"email": address, "roleId": role}
+    for number, address in enumerate(odd):
+        body = {"email": f"{number}@example.com", "roleId": role}
         await ann.rest("POST", f"/workspaces/{ann.workspace}/users/invite", body)
+        # No door takes such an address any more, but it may have been written before.
+        await house.owner.execute(
+            "UPDATE mails SET address = $2 WHERE address = $1", body["email"], address
+        )
     await api.rest("POST", "/auth/password/forgot", {"email": ann.email})
 
     await post.work()
@@ -342,9 +346,12 @@ async def test_a_letter_that_cannot_be_written_keeps_no_other_back(
     assert "bob@example.com" not in {letter["To"] for letter in post.letters}
 
 
-async def test_a_name_of_several_lines_is_one_line_of_a_subject(ann: Person, post: Post) -> None:
+async def test_a_name_of_several_lines_is_one_line_of_a_subject(
+    house: House, ann: Person, post: Post
+) -> None:
+    """No door takes such a name any more, but it may have been written before."""
     name = "Evil\r\nBcc: all@example.com"
-    await ann.rest("PATCH", f"/workspaces/{ann.workspace}", {"name": name})
+    await house.owner.execute("UPDATE workspaces SET name = $2 WHERE id = $1", ann.workspace, name)
     await invite(ann, "lines@example.com")
 
     assert await post.work() == 1

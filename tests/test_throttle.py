@@ -12,6 +12,7 @@ from mypost.models.base import Db
 from tests.client import PASSWORD, Api, Person
 from tests.conftest import House
 from tests.doors import Answer, Door
+from tests.test_team import role_of
 
 QUARTER = timedelta(minutes=15)
 WRONG = "wrong password"
@@ -216,3 +217,32 @@ async def test_what_cannot_be_an_email_counts_for_nobody(guarded: House, door: D
 
     assert answer.code == "VALIDATION_ERROR"
     assert await guarded.value("SELECT count(*) FROM attempts") == 0
+
+
+async def test_nobody_is_written_to_without_end(
+    door: Door, guarded: House, ann: Person, eve: Person
+) -> None:
+    """Five letters for one address, whichever workspaces they are from."""
+    guarded.services.throttle.per_recipient = 5
+    try:
+        rounds = [await invited(door, who, "victim@example.com") for who in (ann, eve)]
+        for made in rounds * 2:
+            last = await door.call(made[0], "resend_invitation", id=made[1])
+        before = await guarded.digest()
+        assert last.code == "RATE_LIMITED"
+        assert (await door.call(rounds[0][0], "resend_invitation", id=rounds[0][1])).code == (
+            "RATE_LIMITED"
+        )
+        assert await guarded.digest() == before
+        await invited(door, ann, "other@example.com")
+        await guarded.shift(QUARTER)
+        ann, eve = await ann.api.again(ann), await ann.api.again(eve)
+        assert (await door.call(eve, "resend_invitation", id=rounds[1][1])).code is None
+    finally:
+        guarded.services.throttle.per_recipient = 1_000_000
+
+
+async def invited(door: Door, who: Person, email: str) -> tuple[Person, str]:
+    """Who has invited an address, and the invitation."""
+    given = {"workspaceId": who.workspace, "roleId": await role_of(who, "Editor")}
+    return who, (await door.call(who, "invite_user", email=email, **given)).ok["id"]

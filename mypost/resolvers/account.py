@@ -119,14 +119,12 @@ async def create_access_token(ctx: Context, input: CreateAccessTokenInput) -> Ac
     if input.expires_at is not None and input.expires_at <= clock.now():
         raise invalid("expiresAt", "Must not be in the past", FaultCode.IN_THE_PAST)
     me, id, secret = ctx.viewer.id, ids.new(ids.Tag.ACCESS_TOKEN), secrets.token_urlsafe(32)
-    kept = await ctx.db.records("SELECT * FROM access_tokens_of($1)", me)
-    if len(kept) >= MAX_TOKENS:
-        raise invalid("", f"More than {MAX_TOKENS} tokens are too many", FaultCode.LIMIT_REACHED)
-    await ctx.db.value(
-        "SELECT access_token_add($1, $2, $3, $4, $5, $6)",
+    if not await ctx.db.value(
+        "SELECT access_token_add($1, $2, $3, $4, $5, $6, $7)",
         id, me, input.name.strip(), digest(PREFIX + secret), sorted(set(input.permissions)),
-        input.expires_at,
-    )  # fmt: skip
+        input.expires_at, MAX_TOKENS,
+    ):  # fmt: skip
+        raise invalid("", f"More than {MAX_TOKENS} tokens are too many", FaultCode.LIMIT_REACHED)
     rows = await ctx.db.records("SELECT * FROM access_tokens_of($1)", me)
     (row,) = [row for row in rows if row.id == id]
     return _token(row, PREFIX + secret)

@@ -148,6 +148,7 @@ async def _sign_up(
 
 
 async def _send(ctx: Context, workspace: Workspace, address: str, token: str) -> None:
+    await ctx.services.throttle.letter(ctx.db, address)
     origin = ctx.services.settings.origin
     text = LETTER.format(who=ctx.viewer.name, workspace=workspace.name, origin=origin, token=token)
     await ctx.mail(address, f"Join {workspace.name} on MyPost", text)

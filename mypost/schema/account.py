@@ -48,7 +48,7 @@ class NotificationsInput:
 class UpdateViewerInput:
     """What to change; what is left out stays."""
 
-    name: str | None = ruled(rules.length(100), default=None)
+    name: str | None = ruled(rules.name(100), default=None)
     timezone: str | None = ruled(rules.timezone, default=None)
     notifications: NotificationsInput | None = None
 
@@ -72,7 +72,7 @@ class RevokeSessionInput:
 class CreateAccessTokenInput:
     """A new token; it never allows more than its owner may."""
 
-    name: str = ruled(rules.length(100))
+    name: str = ruled(rules.name(100))
     permissions: list[Permission] = ruled(rules.most(len(Permission)))
     expires_at: datetime | None = None
 

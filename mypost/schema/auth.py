@@ -24,8 +24,8 @@ class RegisterInput:
 
     email: str = ruled(rules.email)
     password: str = ruled(rules.password)
-    name: str = ruled(rules.length(100))
-    workspace_name: str | None = ruled(rules.length(100), default=None)
+    name: str = ruled(rules.name(100))
+    workspace_name: str | None = ruled(rules.name(100), default=None)
     refresh_token_in: RefreshTokenIn | None = None
 
 

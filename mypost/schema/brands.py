@@ -45,7 +45,7 @@ class CreateBrandInput:
     """A new brand."""
 
     workspace_id: strawberry.ID
-    name: str = ruled(rules.length(100))
+    name: str = ruled(rules.name(100))
     description: str | None = ruled(rules.length(1000, least=0), default=None)
     timezone: str | None = ruled(rules.timezone, default=None)
     idempotency_key: str | None = once()
@@ -56,7 +56,7 @@ class UpdateBrandInput:
     """What to change; what is left out stays."""
 
     id: strawberry.ID
-    name: str | None = ruled(rules.length(100), default=None)
+    name: str | None = ruled(rules.name(100), default=None)
     description: strawberry.Maybe[str | None] = ruled(
         rules.maybe(rules.length(1000, least=0)), default=None
     )

@@ -60,7 +60,7 @@ class AcceptInvitationInput:
     """The token of the letter; a newcomer adds his name and a password."""
 
     token: str = ruled(rules.length(200))
-    name: str | None = ruled(rules.length(100), default=None)
+    name: str | None = ruled(rules.name(100), default=None)
     password: str | None = ruled(rules.length(rules.MAX_PASSWORD), default=None)
     refresh_token_in: RefreshTokenIn | None = None
 

@@ -42,7 +42,7 @@ class CreateRoleInput:
     """A new role; nobody grants what he lacks."""
 
     workspace_id: strawberry.ID
-    name: str = ruled(rules.length(50))
+    name: str = ruled(rules.name(50))
     permissions: list[Permission] = ruled(rules.most(len(Permission)))
     idempotency_key: str | None = once()
 
@@ -52,7 +52,7 @@ class UpdateRoleInput:
     """What to change; what is left out stays."""
 
     id: strawberry.ID
-    name: str | None = ruled(rules.length(50), default=None)
+    name: str | None = ruled(rules.name(50), default=None)
     permissions: list[Permission] | None = ruled(rules.most(len(Permission)), default=None)
     expected_version: int | None = None
 

@@ -13,7 +13,14 @@ from mypost.errors import FaultCode
 Verdict = tuple[str, FaultCode] | None
 Rule = Callable[[Any], Verdict]
 
-EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f.]+(\.[^@\s\x00-\x1f.]+)+")
+# What every mail server takes: a dot-atom of RFC 5322 §3.2.3 before the @, a host name after it.
+EMAIL = re.compile(
+    r"(?=[^@]{1,64}@)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+    r"@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+)
+# Control characters, line and paragraph separators, and what turns the direction of text around.
+UNPRINTABLE = r"\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069"
+NAME = re.compile(f"[^{UNPRINTABLE}]*")
 WEB_ADDRESS = re.compile(r"https?://[^\s/?#]+\S*")
 MAX_EMAIL, MAX_ADDRESS = 254, 2000  # RFC 5321 §4.5.3.1; the column's size
 MIN_PASSWORD, MAX_PASSWORD = 8, 128
@@ -46,6 +53,18 @@ def length(most: int, *, least: int = 1) -> Rule:
     return says(rule, minLength=least, maxLength=most)
 
 
+def name(most: int) -> Rule:
+    """A text of one line, as it stands in lists and letters."""
+    size = length(most)
+
+    def rule(value: str) -> Verdict:
+        if not NAME.fullmatch(value):
+            return "Must not contain control characters", FaultCode.INVALID
+        return size(value)
+
+    return says(rule, minLength=1, maxLength=most, pattern=f"^[^{UNPRINTABLE}]*$")
+
+
 def most(count: int) -> Rule:
     """At most `count` entries."""
 
@@ -58,7 +77,7 @@ def most(count: int) -> Rule:
 
 
 def email(value: str) -> Verdict:
-    """An address with one @ and a domain with a dot."""
+    """An address with one @ and a domain with a dot, in ASCII."""
     if len(value) > MAX_EMAIL or not EMAIL.fullmatch(value):
         return "Invalid email format", FaultCode.INVALID
     return None

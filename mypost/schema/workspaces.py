@@ -84,7 +84,7 @@ class Workspace(Node):
 class CreateWorkspaceInput:
     """A new workspace; the caller becomes its owner."""
 
-    name: str = ruled(rules.length(100))
+    name: str = ruled(rules.name(100))
     timezone: str | None = ruled(rules.timezone, default=None)
     idempotency_key: str | None = once()
 
@@ -102,7 +102,7 @@ class UpdateWorkspaceInput:
     """What to change; what is left out stays."""
 
     id: strawberry.ID
-    name: str | None = ruled(rules.length(100), default=None)
+    name: str | None = ruled(rules.name(100), default=None)
     timezone: str | None = ruled(rules.timezone, default=None)
     settings: WorkspaceSettingsInput | None = None
     expected_version: int | None = None

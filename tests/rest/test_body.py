@@ -120,7 +120,7 @@ def test_half_a_surrogate_pair_is_read_so_that_its_field_can_be_named():
 JSON = st.recursive(
     st.none()
     | st.booleans()
-    | st.integers()
+    | st.integers(-(2**63), 2**64 - 1)  # a larger one is read as a float
     | st.floats()
     | st.text(st.characters(exclude_categories=()))
     | st.sampled_from([ID, "draft", "body", "2026-01-15T14:00:00Z", "0001-01-01T00:00:00+14:00"]),
