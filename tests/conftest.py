@@ -120,7 +120,6 @@ class House:
             "users", "access_tokens", "sessions", "workspaces", "roles", "members", "brands",
             "accounts", "connections", "posts", "post_tags", "targets", "transitions", "outbox",
             "events", "audit_events", "invitations", "approvals", "mails", "password_resets",
-            "events", "audit_events", "invitations", "mails", "password_resets",
             "idempotency_keys",
         )  # fmt: skip
         parts = " || ".join(

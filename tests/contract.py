@@ -133,10 +133,10 @@ class Stage:
             "UPDATE users SET name = 'Bob', email = 'bob' || email WHERE id = $1", bob.id
         )
         account = await john.account()
-        network = "facebook" if "facebook" in house.services.networks else "sandbox"
         await sql.execute(
             "UPDATE accounts SET name = 'My Page', profile_image_url = 'https://example.com/a.png',"
-            " token_expires_at = '2026-02-01T00:00:00Z' WHERE id = $1", account,
+            " network = 'facebook', token_expires_at = '2026-02-01T00:00:00Z' WHERE id = $1",
+            account,
         )  # fmt: skip
         find = "SELECT id::text FROM roles WHERE workspace_id = $1 AND name = $2"
         editor, manager = [
@@ -146,7 +146,7 @@ class Stage:
             "brandId": john.brand, "brand-uuid": john.brand, "workspaceId": john.workspace,
             "workspace-uuid": john.workspace, "userId": bob.id, "other-uuid": bob.id,
             "user-uuid": john.id, "accountId": account, "account-uuid": account,
-            "role-uuid": editor, "new-role-uuid": manager, "facebook": network,
+            "role-uuid": editor, "new-role-uuid": manager,
             "refresh-token": john.refresh_token,
         }  # fmt: skip
         return cls(house, john, ids)
@@ -166,7 +166,8 @@ class Stage:
 
     async def published(self) -> str:
         """Two posts that went out."""
-        for id in (await self.post(), await self.post()):
+        account = await self.john.account()
+        for id in [(await self.john.post(account))["id"] for _ in range(2)]:
             await self.john.rest("POST", f"/posts/{id}/publish")
         await self.house.work()
         return id

@@ -167,6 +167,19 @@ class Setting:
         return {"brandId": self.ann.brand, "content": "Hello", "targetAccountIds": [account],
                 "mediaIds": [], "tags": ["spring"], "scheduledAt": NEW_YEAR}  # fmt: skip
 
+    async def approval(self) -> dict[str, Any]:
+        """A request of the only member, who may then decide it himself."""
+        post = (await self.post())["id"]
+        return {"id": (await self.ann.rest("POST", f"/posts/{post}/approvals")).json()["id"]}
+
+    async def approvals(self) -> dict[str, Any]:
+        await self.approval()
+        return {**self.inside, "status": ["pending"], "limit": 2}
+
+    async def heir(self) -> dict[str, Any]:
+        bob = await self.api.colleague(self.ann, "Editor")
+        return {"id": self.ann.workspace, "userId": bob.id}
+
     async def refused_target(self) -> dict[str, Any]:
         account = await self.ann.account("rejected", "corner-bakery")
         post = await published(self.house, self.ann, account)
@@ -210,6 +223,8 @@ SAMPLES: dict[str, Make] = {
     "createWorkspace": and_also(S.nothing, name="Second", timezone="Europe/Berlin"),
     "workspace": S.workspace,
     "updateWorkspace": and_also(S.workspace, name="New", timezone="Europe/Berlin"),
+    "transferWorkspace": S.heir,
+    "deleteWorkspace": and_also(S.workspace, force=True),
     "workspace.users": S.page,
     "inviteUser": S.invited,
     "workspace.invitations": S.page,
@@ -250,8 +265,15 @@ SAMPLES: dict[str, Make] = {
     "resolveTarget": and_also(
         S.lost_target, outcome="published", externalUrl="https://example.com/post/1"
     ),
+    "submitPostForApproval": S.post,
+    "workspace.approvals": S.approvals,
+    "approval": S.approval,
+    "approveApproval": S.approval,
+    "rejectApproval": and_also(S.approval, reason="Please revise the hashtags"),
+    "withdrawApproval": S.approval,
     "node": S.brand,
     "nodes": S.nothing,
     "rateLimit": S.nothing,
     "postStatusChanged": S.in_brand,
+    "approvalChanged": S.in_workspace,
 }

@@ -71,6 +71,8 @@ def _of_input(
     told = shapes.named[reference]["properties"]
     for name, spec in type_.fields.items():
         where = "path" if name in row.names else "query" if name in row.route.query else place
+        if where == "body" and row.served and name not in row.fields:
+            where = "input"
         id = get_named_type(spec.type).name == "ID"
         shape = _plain(told[name], shapes)
         yield Field(name, name, shape, must(spec), id, str(spec.type), where)
@@ -142,6 +144,8 @@ def _by_type(shape: dict[str, Any], good: Any) -> Iterator[Any]:
         yield from (WRONG, [None], [WRONG], [[WRONG]])
         if (most := shape.get("maxItems")) is not None:
             yield (good or ["x"])[:1] * (most + 1)
+    elif kind == "object":
+        yield from (7, "x", [WRONG], WRONG, *({name: WRONG} for name in shape["properties"]))
     elif kind is None:
         yield _nested(40)
 

@@ -5,7 +5,7 @@ table does not have yet are held against the text alone, and run as soon as it h
 """
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -13,12 +13,14 @@ import httpx2
 import pytest
 
 from mypost import settings
+from mypost.networks.facebook import Facebook
 from mypost.rest.codec import ENDPOINTS
 from mypost.rest.routes import ROUTES
 from tests.client import Api, Person
 from tests.conftest import House
 from tests.contract import FAR, NOW, TEXT, Example, Stage, differences, filled, sections, table
 
+CLIENT = {"MYPOST_FACEBOOK_CLIENT_ID": "id", "MYPOST_FACEBOOK_CLIENT_SECRET": "secret"}
 ALL = [name for name, _ in table("Available Permissions")]
 EMPTY = {"nextCursor": None, "hasMore": False, "limit": 50}
 ROLE = {"id": "uuid", "name": "Owner"}
@@ -252,10 +254,13 @@ def test_the_rest_of_what_it_prints_is_here_too() -> None:
 
 
 @pytest.fixture
-async def stage(moved: House, api: Api) -> Stage:
-    """John Doe's workspace on the first of January."""
+async def stage(moved: House, api: Api, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    """John Doe's workspace on the first of January; the installation has an app at Facebook."""
+    network = Facebook(CLIENT, moved.settings.origin)
+    monkeypatch.setitem(moved.services.networks, "facebook", network)
     await moved.shift(datetime.fromisoformat(NOW) - datetime.now(UTC))
-    return await Stage.set(moved, api)
+    yield await Stage.set(moved, api)
+    await network.close()
 
 
 @pytest.mark.parametrize("name", RUN)
@@ -329,11 +334,13 @@ async def too_often(who: Person) -> httpx2.Response:
 
 
 async def broken(who: Person) -> httpx2.Response:
-    # A row that nothing of ours could have written.
-    post = await who.post(await who.account())
-    sql = "UPDATE targets SET error = '\"no object\"' WHERE post_id = $1"
-    await who.api.house.owner.execute(sql, post["id"])
-    return await who.rest("GET", f"/posts/{post['id']}")
+    # A table that the application may not read.
+    sql = who.api.house.owner
+    await sql.execute("REVOKE SELECT ON invitations FROM mypost_app")
+    try:
+        return await who.rest("GET", f"/workspaces/{who.workspace}/invitations")
+    finally:
+        await sql.execute("GRANT SELECT ON invitations TO mypost_app")
 
 
 REFUSALS: dict[str, Callable[[Person], Awaitable[httpx2.Response]]] = {

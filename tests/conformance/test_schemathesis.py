@@ -26,11 +26,10 @@ from tests.table import CORE, ROWS, Row
 pytestmark = pytest.mark.conformance
 ROOTS = {"Query": CORE.query_type, "Mutation": CORE.mutation_type}
 POST = ROWS["GET /posts/{id}"]
+INVITATIONS = ROWS["GET /workspaces/{workspaceId}/invitations"]
 
 
-async def described(
-    house: House, api: Api, folder: Path, rows: Iterable[Row]
-) -> tuple[dict[str, Any], Setting]:
+async def described(house: House, api: Api, folder: Path, rows: Iterable[Row]) -> dict[str, Any]:
     """Prepares somebody for each row, and the description with a good call in it."""
     config, document = Config(), copied()
     for row in rows:
@@ -41,7 +40,7 @@ async def described(
         known |= places({k: v for k, v in given.items() if k not in row.names}, "body.")
         config.add(str(row.route), setting, known)
     config.write(folder)
-    return document, setting
+    return document
 
 
 async def rest(house: House, folder: Path, document: dict[str, Any], *only: str) -> Verdict:
@@ -67,7 +66,7 @@ async def graphql(house: House, api: Api, folder: Path, text: str, *names: str) 
 
 
 async def test_rest_does_what_openapi_says(house: House, api: Api, tmp_path: Path) -> None:
-    document, _ = await described(house, api, tmp_path, ROWS.values())
+    document = await described(house, api, tmp_path, ROWS.values())
 
     (await rest(house, tmp_path, document)).holds(len(ROWS))
 
@@ -79,7 +78,7 @@ async def test_graphql_does_what_the_schema_says(house: House, api: Api, tmp_pat
 
 
 async def test_another_description_would_be_noticed(house: House, api: Api, tmp_path: Path) -> None:
-    document, _ = await described(house, api, tmp_path, [POST])
+    document = await described(house, api, tmp_path, [POST])
     document["components"]["schemas"]["Post"]["properties"]["content"] = {"type": "integer"}
 
     verdict = await rest(house, tmp_path, document, "--include-name", str(POST.route))
@@ -88,11 +87,12 @@ async def test_another_description_would_be_noticed(house: House, api: Api, tmp_
 
 
 async def test_an_error_of_ours_would_be_noticed(house: House, api: Api, tmp_path: Path) -> None:
-    document, setting = await described(house, api, tmp_path, [POST])
-    sql = "UPDATE targets SET error = '\"no object\"' WHERE workspace_id = $1"
-    await house.owner.execute(sql, setting.ann.workspace)
-
-    verdict = await rest(house, tmp_path, document, "--include-name", str(POST.route))
+    document = await described(house, api, tmp_path, [INVITATIONS])
+    await house.owner.execute("REVOKE SELECT ON invitations FROM mypost_app")
+    try:
+        verdict = await rest(house, tmp_path, document, "--include-name", str(INVITATIONS.route))
+    finally:
+        await house.owner.execute("GRANT SELECT ON invitations TO mypost_app")
 
     assert verdict.kinds == {"Server error"}, verdict.said
 
