@@ -5,7 +5,7 @@ from tortoise.migrations import operations as ops
 
 
 class Migration(migrations.Migration):
-    dependencies = [("mypost", "0016_workspaces")]
+    dependencies = [("mypost", "0017_people")]
 
     initial = False
 
