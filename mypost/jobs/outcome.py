@@ -42,6 +42,7 @@ def draft(sending: Sending) -> Draft:
         key=str(sending.dispatch_key),
         text=sending.content,
         created_at=sending.due_at,
+        options=sending.options,
         handle=sending.handle,
         others=frozenset(sending.others),
     )

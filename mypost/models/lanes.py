@@ -68,6 +68,7 @@ class Sending:
     handle_ends_at: datetime | None
     lane_fence: int
     others: Sequence[str]
+    options: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,14 +7,13 @@ What the world did to a target is written by the dispatcher's functions and by t
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
 from tortoise import fields
 from tortoise.fields import Now
 from tortoise.models import Model
 
-from mypost import ids
 from mypost.errors import IllegalState, NotFound
 from mypost.models.base import Db
 from mypost.models.paging import Listing
@@ -218,47 +217,9 @@ async def rewrite(db: Db, post: Post, content: str) -> None:
     )
 
 
-async def accounts_of(db: Db, scope: list[UUID], post_id: UUID) -> list[UUID]:
-    """The accounts a post goes to, in its order."""
-    return [t.account_id for t in await targets(db, scope, post_id) if t.state != "cancelled"]
-
-
 async def targets(db: Db, scope: list[UUID], post_id: UUID) -> list[Target]:
     """Reads the targets of a post that count, in their order."""
     return await db.rows(Target, TARGETS.sql, scope, [post_id])
-
-
-PLACE = (
-    "UPDATE targets SET position = $3 WHERE post_id = $1 AND account_id = $2"
-    " AND NOT removed AND state <> 'cancelled'"
-)
-JOIN = (
-    "INSERT INTO targets (id, workspace_id, post_id, account_id, position, dispatch_key)"
-    " VALUES ($1, $2, $3, $4, $5, $6)"
-)
-# Nothing joins the queue when the change has just taken the post out of it: its approval was void.
-QUEUE = (
-    "UPDATE targets t SET state = 'scheduled', due_at = p.scheduled_at FROM posts p"
-    " WHERE p.id = $1 AND p.stage = ANY ($2) AND t.post_id = p.id"
-    " AND NOT t.removed AND t.state = 'pending'"
-)
-LEAVE = (
-    "UPDATE targets SET removed = true, state = 'pending', due_at = NULL, fence = fence + 1,"
-    " lease_owner = NULL, lease_until = NULL"
-    " WHERE post_id = $1 AND NOT removed AND state = ANY ($2) AND account_id <> ALL ($3)"
-)
-
-
-async def aim(db: Db, post: Post, account_ids: list[UUID]) -> None:
-    """Makes the post go to exactly these accounts, in this order; nothing of it may be sent yet."""
-    for position, account in enumerate(account_ids):
-        if not await db.run(PLACE, post.id, account, position):
-            target, key = ids.new(ids.Tag.TARGET), uuid4()
-            await db.run(JOIN, target, post.workspace_id, post.id, account, position, key)
-    if post.stage in PLANNED:
-        # Who joins does so before others leave: a post without a queue would look cancelled.
-        await db.run(QUEUE, post.id, list(PLANNED))
-    await db.run(LEAVE, post.id, list(MOVABLE), account_ids)
 
 
 async def schedule(db: Db, post: Post, at: datetime, by: UUID, stage: str = "scheduled") -> None:
@@ -349,11 +310,12 @@ async def discard(db: Db, post: Post) -> None:
 async def tag(db: Db, post: Post, tags: Iterable[str]) -> None:
     """Replaces the post's tags."""
     await db.run("DELETE FROM post_tags WHERE post_id = $1", post.id)
-    for text in dict.fromkeys(tags):
+    told = list(dict.fromkeys(tags))
+    if told:
         await db.run(
-            "INSERT INTO post_tags (id, workspace_id, post_id, tag) VALUES ($1, $2, $3, $4)",
-            uuid4(),
+            "INSERT INTO post_tags (id, workspace_id, post_id, tag)"
+            " SELECT gen_random_uuid(), $1::uuid, $2::uuid, tag FROM unnest($3::text[]) tag",
             post.workspace_id,
             post.id,
-            text,
+            told,
         )

@@ -72,6 +72,9 @@ class Network(Protocol):
     def measure(self, text: str, media_count: int = 0) -> list[Measure]:
         """Answers every counter that applies to this text with so many media."""
 
+    def judge_options(self, given: Mapping[str, object]) -> list[tuple[str, str]]:
+        """Names every option of a post that this network does not take, with what is wrong."""
+
     async def connect(self, credentials: Mapping[str, str]) -> Profile:
         """Exchanges credentials for a profile; raises Refused, Unavailable or Unsupported."""
 

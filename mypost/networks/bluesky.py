@@ -158,6 +158,8 @@ class Bluesky(networks.Client, networks.Network):
         created = draft.created_at.astimezone(UTC).isoformat(timespec="milliseconds")
         created = created.replace("+00:00", "Z")
         record: dict[str, Any] = {"$type": _POSTS, "text": draft.text, "createdAt": created}
+        if languages := draft.options.get("languages"):
+            record["langs"] = languages
         if marked := facets(draft.text, await self._resolved(draft.text)):
             record["facets"] = marked
         body = {**self._place(grant, record_key(draft)), "record": record}

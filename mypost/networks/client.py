@@ -27,6 +27,7 @@ from mypost.networks.answers import (
     Unknown,
     Unsupported,
 )
+from mypost.networks.options import judge_options
 
 LONGEST_ANSWER = 2**20  # bytes
 _BUDGET = re.compile(r"limit=([0-9]{1,9}), *remaining=([0-9]{1,9}), *reset=([0-9]{1,9})")
@@ -85,6 +86,10 @@ class Client:
         unknown = [name for name in given if name not in {each.name for each in cls.fields}]
         faulty = [(name, fault) for name, fault in checked if fault is not None]
         return faulty + [(name, "is not asked for") for name in unknown]
+
+    def judge_options(self, given: Mapping[str, object]) -> list[tuple[str, str]]:
+        """Names every option that the section in rules.toml does not take, with what is wrong."""
+        return judge_options(self.key, given)
 
     def terms(self, grant: Grant) -> Terms:  # noqa: ARG002 - to be overridden
         """Answers what the class says; a network whose accounts differ looks at the grant."""

@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from mypost.networks.options import judge_options
 from mypost.networks.text import measure
 
 _TABLES = """
@@ -32,8 +33,10 @@ CREATE TABLE IF NOT EXISTS posts (
 CREATE TABLE IF NOT EXISTS containers (
   id TEXT PRIMARY KEY, handle TEXT, text TEXT, mediaCount INTEGER, createdAt TEXT, ends TEXT,
   begun TEXT);
+CREATE TABLE IF NOT EXISTS extras (id TEXT PRIMARY KEY, options TEXT);
 """
-_POSTS = "SELECT id, key, handle, text, mediaCount, createdAt, acceptedAt FROM posts "
+_POSTS = """SELECT posts.id, key, handle, text, mediaCount, createdAt, acceptedAt, options
+  FROM posts LEFT JOIN extras ON extras.id IN (posts.id, posts.key) """
 _NEWEST = "ORDER BY number DESC LIMIT max(0, min(CAST(? AS INTEGER), 1000))"
 _ACCEPT = """INSERT INTO posts (id, handle, key, text, mediaCount, createdAt, acceptedAt)
   VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (handle, key) DO NOTHING RETURNING id"""
@@ -70,6 +73,7 @@ class _Content(NamedTuple):
     text: str
     media: int
     created: str
+    options: Mapping[str, object] = {}
 
 
 async def _cut(_scope: Scope, _receive: Receive, send: Send) -> None:
@@ -222,12 +226,14 @@ class Playground(Starlette):
     async def _content(self, request: Request, viewer: Viewer) -> _Content:
         """Reads what is to be posted; refuses what breaks the limits or meets a refusing mode."""
         match {"mediaCount": 0} | await _read(request):
-            case {"text": str(text), "createdAt": str(created), "mediaCount": int(media)}:
-                content = _Content(text, media, created)
+            case {"text": str(text), "createdAt": str(created), "mediaCount": int(media), **rest}:
+                content = _Content(text, media, created, rest.get("options", {}))
             case _:
                 raise _Refusal(422, "validation", "text and createdAt must be strings")
         if not all(each.fits for each in measure(self._key, content.text, content.media)):
             raise _Refusal(422, "too_long", "the text has 1 to 500 graphemes, media are up to 4")
+        if not isinstance(content.options, dict) or judge_options(self._key, content.options):
+            raise _Refusal(422, "validation", "an option is not one of this network's")
         if viewer.mode == "rejected":
             message = f"the {self._key} refuses every post of this account"
             raise _Refusal(422, "policy", message)
@@ -266,12 +272,19 @@ class Playground(Starlette):
     ) -> tuple[dict[str, Any], bool]:
         """Answers the post of the key, or a new one, and whether it is new."""
         id_ = secrets.token_hex(8)
-        new = await self._run(_ACCEPT, id_, handle, key, *content, now())
-        where = "WHERE id = ?" if new else "WHERE handle = ? AND key = ?"
+        new = await self._run(_ACCEPT, id_, handle, key, *content[:3], now())
+        if new:
+            await self._note(id_, content)
+        where = "WHERE posts.id = ?" if new else "WHERE handle = ? AND key = ?"
         [post] = await self._run(_POSTS + where, *([id_] if new else [handle, key]))
         if post["text"] != content.text:
             raise _Refusal(409, "key_reused", "this key belongs to a post with another text")
         return post, bool(new)
+
+    async def _note(self, id_: str, content: _Content) -> None:
+        if content.options:
+            said = orjson.dumps(content.options).decode()
+            await self._run("INSERT INTO extras VALUES (?, ?)", id_, said)
 
     async def find(self, request: Request) -> Response:
         """Answers the viewer's post of a key, or his posts since a time, where he may read."""
@@ -300,7 +313,8 @@ class Playground(Starlette):
         content = await self._content(request, viewer)
         id_, ends = secrets.token_hex(8), now(_DAY)
         insert = "INSERT INTO containers VALUES (?, ?, ?, ?, ?, ?, NULL)"
-        await self._run(insert, id_, viewer.handle, *content, ends)
+        await self._run(insert, id_, viewer.handle, *content[:3], ends)
+        await self._note(id_, content)
         return as_json({"id": id_, "status": "ready", "expiresAt": ends}, 201)
 
     async def release(self, request: Request) -> ASGIApp:
@@ -347,7 +361,7 @@ class Playground(Starlette):
 
     async def show(self, request: Request) -> Response:
         """Shows one post, as JSON to those who ask for it."""
-        posts = await self._run(_POSTS + "WHERE id = ?", request.path_params["id"])
+        posts = await self._run(_POSTS + "WHERE posts.id = ?", request.path_params["id"])
         if not posts:
             raise _Refusal(404, "not_found", "there is no such post")
         item = _item(request, posts[0])
@@ -363,5 +377,7 @@ class Playground(Starlette):
 
 def _item(request: Request, post: dict[str, Any]) -> dict[str, Any]:
     """Adds a post's address: where the request found this server, wherever it is mounted."""
+    if options := post.pop("options", None):
+        post["options"] = orjson.loads(options)
     base = f"{request.url.scheme}://{request.url.netloc}{request.scope.get('root_path', '')}"
     return {**post, "url": f"{base}/posts/{post['id']}"}

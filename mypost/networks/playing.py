@@ -144,7 +144,8 @@ class Player(networks.Client):
 
 def _body(draft: networks.Draft) -> dict[str, object]:
     created = draft.created_at.isoformat()
-    return {"text": draft.text, "mediaCount": len(draft.media), "createdAt": created}
+    body = {"text": draft.text, "mediaCount": len(draft.media), "createdAt": created}
+    return {**body, "options": dict(draft.options)} if draft.options else body
 
 
 def _time(given: object) -> datetime | None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import regex
 
-from mypost.networks import Measure
+from mypost.networks.answers import Measure
 
-_RULES: dict[str, Any] = tomllib.loads(
+RULES: dict[str, Any] = tomllib.loads(
     Path(__file__).with_name("rules.toml").read_text(encoding="utf-8")
 )
 _URL_WEIGHT = 23
@@ -112,7 +112,7 @@ def measure(key: str, text: str, media_count: int) -> list[Measure]:
     The text's counters come first, in the section's order and units, then `media`. A text may
     be empty only beside media. Raises KeyError for a section or a unit that does not exist.
     """
-    section, least = _RULES[key], 0 if media_count else 1
+    section, least = RULES[key], 0 if media_count else 1
     texts = [
         Measure(rule["unit"], _COUNTERS[rule["unit"]](text), rule["max"], least)
         for rule in section["text"]

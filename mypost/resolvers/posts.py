@@ -1,19 +1,21 @@
 """Posts: get, create, update, delete, schedule, publish now, cancel; retry and resolve a target."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
+
+import strawberry
 
 from mypost import clock, ids
 from mypost.context import Context
-from mypost.errors import Fault, FaultCode, IllegalState, Invalid, invalid
-from mypost.models import accounts, brands
+from mypost.errors import FaultCode, IllegalState, Invalid, invalid
+from mypost.models import accounts, aims, brands
 from mypost.models import posts as rows
-from mypost.models.accounts import Account
 from mypost.models.brands import Brand
 from mypost.models.posts import Post
 from mypost.operation import On, expect, mutation, query
 from mypost.permissions import Permission
+from mypost.resolvers.post_check import Judged, Wish, able, judge, known, when
 from mypost.schema.posts import (
     CreatePostInput,
     PostActionInput,
@@ -24,8 +26,6 @@ from mypost.schema.posts import (
     UpdatePostInput,
 )
 
-SKEW = timedelta(seconds=60)
-HORIZON = timedelta(days=366 * 5)
 POST = On(rows.BY_ID, "post")
 
 
@@ -44,12 +44,11 @@ async def create_post(ctx: Context, brand: Brand, input: CreatePostInput) -> Pos
     """Writes a post for a brand; with `scheduledAt` it is scheduled at once."""
     if input.scheduled_at is not None:
         ctx.demand(Permission.POSTS_SCHEDULE, brand)
-    wanted = input.target_account_ids
-    chosen = await _check(ctx, brand.id, input.content, wanted, input, input.scheduled_at)
+    judged = await _check(ctx, brand.id, _wish(input, input.target_account_ids))
     id = ids.new(ids.Tag.POST)
     await rows.write(ctx.db, id, brand.workspace_id, brand.id, input.content, ctx.viewer.id)
-    post = await rows.lock(ctx.db, ctx.scope(), id, [a.id for a in chosen])
-    await rows.aim(ctx.db, post, [account.id for account in chosen])
+    post = await rows.lock(ctx.db, ctx.scope(), id, [aim.account_id for aim in judged.aims])
+    await aims.aim(ctx.db, post, judged.aims)
     await rows.tag(ctx.db, post, input.tags or [])
     if input.scheduled_at is not None:
         await _schedule(ctx, post, input.scheduled_at)
@@ -63,18 +62,18 @@ async def update_post(ctx: Context, post: Post, input: UpdatePostInput) -> Post:
     post = await _lock(ctx, post, input, [i for g in given or () if (i := ids.parse(g))])
     if post.stage in rows.PLANNED or input.scheduled_at is not None:
         ctx.demand(Permission.POSTS_SCHEDULE, post)
-    _untouched(post, await rows.targets(ctx.db, ctx.scope(), post.id))
-    current = await rows.accounts_of(ctx.db, ctx.scope(), post.id)
-    content = post.content if input.content is None else input.content
-    wanted = current if given is None else given
-    at = input.scheduled_at.value if input.scheduled_at else None
-    chosen = await _check(ctx, post.brand_id, content, wanted, input, at)
+    targets = await rows.targets(ctx.db, ctx.scope(), post.id)
+    _untouched(post, targets)
+    stored = aims.aims_of(targets)
+    judged = await _check(
+        ctx, post.brand_id, _wish(input, list(stored) if given is None else given, post, stored)
+    )
     stays = input.scheduled_at is None and post.stage in rows.PLANNED
-    if stays and given is not None and (unable := _able(chosen)):
+    if stays and given is not None and (unable := able(judged.chosen)):
         raise Invalid(unable)
-    await rows.rewrite(ctx.db, post, content)
-    if given is not None:
-        await rows.aim(ctx.db, post, [account.id for account in chosen])
+    await rows.rewrite(ctx.db, post, post.content if input.content is None else input.content)
+    if given is not None or input.targets:
+        await aims.aim(ctx.db, post, judged.aims)
     if input.tags is not None:
         await rows.tag(ctx.db, post, input.tags)
     await _reschedule(ctx, post, input)
@@ -147,7 +146,7 @@ async def retry_target(ctx: Context, post: Post, input: RetryTargetInput) -> Pos
     target = await _target(ctx, post, input.target_id)
     if target.state != "failed" and not rows.too_late(target):
         raise IllegalState(_why_not(target, "retried"))
-    if _able(await accounts.by_ids(ctx.db, ctx.scope(), [target.account_id])):
+    if able(await accounts.by_ids(ctx.db, ctx.scope(), [target.account_id])):
         raise IllegalState("Its account cannot publish: connect it again first", "targetId")
     await rows.retry(ctx.db, target, clock.now())
     await ctx.audit("post.target_retried", post, targetId=str(target.id))
@@ -216,74 +215,34 @@ async def _schedule(ctx: Context, post: Post, at: datetime) -> None:
 
 async def _ready(ctx: Context, post: Post, at: datetime) -> None:
     """Raises Invalid naming everything that keeps the post from going out then."""
-    wanted = await rows.accounts_of(ctx.db, ctx.scope(), post.id)
+    wanted = list(aims.aims_of(await rows.targets(ctx.db, ctx.scope(), post.id)))
     found = {a.id: a for a in await accounts.by_ids(ctx.db, ctx.scope(), wanted)}
-    faults = [*_when(at), *_able([found[id] for id in wanted])]
+    faults = [*when(at), *able([found[id] for id in wanted])]
     if faults:
         raise Invalid(faults)
 
 
-def _when(at: datetime) -> list[Fault]:
-    now = clock.now()
-    if at < now - SKEW:
-        return [Fault(("scheduledAt",), "Must not be in the past", FaultCode.IN_THE_PAST)]
-    if at > now + HORIZON:
-        return [Fault(("scheduledAt",), "Must be within five years")]
-    return []
+def _wish(
+    input: CreatePostInput | UpdatePostInput,
+    wanted: Sequence[object],
+    post: Post | None = None,
+    stored: Mapping[UUID, aims.Aim] | None = None,
+) -> Wish:
+    """What the post is to be, with what is left out as it is."""
+    at = input.scheduled_at
+    return Wish(
+        content=post.content if post and input.content is None else input.content or "",
+        account_ids=wanted,
+        targets=input.targets or (),
+        media_ids=input.media_ids or (),
+        at=at.value if isinstance(at, strawberry.Some) else at,
+        stored=stored or {},
+    )
 
 
-def _able(chosen: list[Account]) -> list[Fault]:
-    """Names the accounts that cannot publish, or that there is none."""
-    if not chosen:
-        return [Fault(("targetAccountIds",), "Choose at least one account", FaultCode.REQUIRED)]
-    return [
-        Fault(
-            ("targetAccountIds", str(i)),
-            f"{account.name} is {account.status}: reconnect it first",
-            FaultCode.INVALID_STATE,
-        )
-        for i, account in enumerate(chosen)
-        if account.status in ("needs_reauth", "disconnected")
-    ]
-
-
-async def _check(
-    ctx: Context,
-    brand_id: UUID,
-    content: str,
-    account_ids: Sequence[object],
-    input: object,
-    at: datetime | None,
-) -> list[Account]:
-    """Raises Invalid naming every account, medium, text and time that will not do."""
-    wanted = [ids.parse(id) for id in account_ids]
-    found = await accounts.by_ids(ctx.db, ctx.scope(), [id for id in wanted if id])
-    known = {a.id: a for a in found if a.brand_id == brand_id}
-    faults = [
-        Fault(("targetAccountIds", str(i)), "There is no such account", FaultCode.NOT_FOUND)
-        for i, id in enumerate(wanted)
-        if id not in known
-    ]
-    for i, _ in enumerate(getattr(input, "media_ids", None) or ()):
-        faults.append(Fault(("mediaIds", str(i)), "There is no such media", FaultCode.NOT_FOUND))
-    chosen = [known[id] for id in dict.fromkeys(wanted) if id in known]
-    faults += [fault for account in chosen for fault in _fits(ctx, account, content)]
-    if at is not None:
-        faults += [*_when(at), *(_able(chosen) if known.keys() >= set(wanted) else [])]
-    if faults:
-        raise Invalid(faults)
-    return chosen
-
-
-def _fits(ctx: Context, account: Account, content: str) -> list[Fault]:
-    network = ctx.services.networks.get(account.network)
-    return [
-        Fault(
-            ("content",),
-            f"{account.name} ({account.network}) takes {m.minimum} to {m.limit} {m.unit},"
-            f" this text has {m.length}",
-            FaultCode.TOO_LONG if m.length > m.limit else FaultCode.REQUIRED,
-        )
-        for m in (network.measure(content) if network else [])
-        if not m.fits
-    ]
+async def _check(ctx: Context, brand_id: UUID, wish: Wish) -> Judged:
+    """Raises Invalid naming everything that will not do."""
+    judged = judge(ctx, wish, await known(ctx, brand_id, [wish]))
+    if judged.faults:
+        raise Invalid(judged.faults)
+    return judged

@@ -179,6 +179,19 @@ class Post(Node):
     targets: list[Target] = relation(posts.TARGETS, "Where it goes and how it went.", size=4)
 
 
+@strawberry.input(
+    description="What a post says to one of its accounts; what is left out stays, null takes back."
+)
+class TargetInput:
+    """What a post says to one of its accounts: its own words, and the network's options."""
+
+    account_id: strawberry.ID
+    content: strawberry.Maybe[str | None] = ruled(
+        rules.maybe(rules.length(MAX_CONTENT, least=0)), default=None
+    )
+    options: strawberry.Maybe[JSON | None] = None
+
+
 @strawberry.input(description="A new post; with `scheduledAt` it is scheduled at once.")
 class CreatePostInput:
     """A new post; with `scheduledAt` it is scheduled at once."""
@@ -186,6 +199,7 @@ class CreatePostInput:
     brand_id: strawberry.ID
     content: str = ruled(rules.length(MAX_CONTENT, least=0))
     target_account_ids: list[strawberry.ID] = ruled(rules.most(MAX_TARGETS))
+    targets: list[TargetInput] | None = ruled(rules.most(MAX_TARGETS), default=None)
     media_ids: list[strawberry.ID] | None = ruled(rules.most(MAX_MEDIA), default=None)
     tags: list[str] | None = ruled(rules.most(MAX_TAGS), rules.each(rules.length(50)), default=None)
     scheduled_at: datetime | None = None
@@ -202,6 +216,7 @@ class UpdatePostInput:
     expected_version: int | None = None
     content: str | None = ruled(rules.length(MAX_CONTENT, least=0), default=None)
     target_account_ids: list[strawberry.ID] | None = ruled(rules.most(MAX_TARGETS), default=None)
+    targets: list[TargetInput] | None = ruled(rules.most(MAX_TARGETS), default=None)
     media_ids: list[strawberry.ID] | None = ruled(rules.most(MAX_MEDIA), default=None)
     tags: list[str] | None = ruled(rules.most(MAX_TAGS), rules.each(rules.length(50)), default=None)
     scheduled_at: strawberry.Maybe[datetime | None] = None

@@ -160,6 +160,45 @@ async def answering():
         server.close()
 
 
+@pytest.mark.parametrize("languages", [None, ["en", "pt-BR"]])
+async def test_a_record_says_its_languages_when_the_post_does(languages):
+    records = []
+
+    async def reply(reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        records.append(json.loads(await reader.readexactly(length))["record"])
+        writer.write(http(200, {"uri": "at://did:plc:a/app.bsky.feed.post/3k"}))
+        writer.close()
+
+    async with await asyncio.start_server(reply, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        network = Bluesky({"MYPOST_BLUESKY_URL": url}, "")
+        options = {} if languages is None else {"languages": languages}
+        await network.publish(GRANT, replace(DRAFT, options=options))
+        await network.close()
+
+    assert [record.get("langs") for record in records] == [languages]
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({}, []),
+        ({"languages": ["en"]}, []),
+        ({"languages": ["en", "pt-BR", "zh-Hant"]}, []),
+        ({"languages": ["en", "de", "fr", "it"]}, ["languages"]),
+        ({"languages": []}, ["languages"]),
+        ({"languages": "en"}, ["languages"]),
+        ({"languages": ["english!"]}, ["languages"]),
+        ({"languages": [1]}, ["languages"]),
+        ({"mood": "good", "languages": ["en"]}, ["mood"]),
+    ],
+)
+def test_options_are_held_against_the_rules(given, named):
+    assert [name for name, _ in Bluesky({}, "").judge_options(given)] == named
+
+
 @pytest.mark.parametrize(
     ("status", "error", "kind"),
     [
