@@ -14,6 +14,11 @@ POST = (
     " mediaIds options externalId externalUrl publishedAt attempts nextAttemptAt"
     " error { category source retryable message networkCode } risk } }"
 )
+FAULTS = "faults { code message path }"
+CHECK = (
+    f"{{ valid {FAULTS} targets {{ accountId network valid"
+    f" counts {{ unit count min max fits }} {FAULTS} }} }}"
+)
 BRAND = "{ id workspaceId name description timezone accountCount version createdAt updatedAt }"
 WORKSPACE = (
     "{ id name slug timezone settings { approvalRequired allowSelfApproval } role { id name }"
@@ -240,6 +245,14 @@ OPERATIONS = {
     ),
     "create_post": Spelling(
         "POST /brands/{brandId}/posts", "mutation", "createPost", "CreatePostInput", POST, "post"
+    ),
+    "validate_post": Spelling(
+        "POST /brands/{brandId}/posts/validate",
+        "mutation",
+        "validatePost",
+        "ValidatePostInput",
+        CHECK,
+        "check",
     ),
     "update_post": Spelling(
         "PATCH /posts/{id}", "mutation", "updatePost", "UpdatePostInput", POST, "post"

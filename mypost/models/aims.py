@@ -17,6 +17,10 @@ class Aim:
     content: str | None = None
     options: Mapping[str, object] = field(default_factory=dict)
 
+    def words(self, common: str) -> str:
+        """What is said there: its own words, or the post's; `drafts` is the twin that is sent."""
+        return common if self.content is None else self.content
+
 
 def aims_of(targets: Iterable[Target]) -> dict[UUID, Aim]:
     """Where a post goes now, in its order, and what it says there."""

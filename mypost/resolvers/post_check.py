@@ -1,186 +1,61 @@
-"""What keeps a post from being written, or from going out: judged without changing anything."""
+"""Validate: what a post would meet, before anybody writes it."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
-from uuid import UUID
-
-from mypost import clock, ids
 from mypost.context import Context
-from mypost.errors import Fault, FaultCode
-from mypost.models import accounts
+from mypost.errors import Fault
+from mypost.models import brands
 from mypost.models.accounts import Account
-from mypost.models.aims import Aim
-from mypost.networks import Network
-from mypost.schema.posts import TargetInput
-
-SKEW = timedelta(seconds=60)
-HORIZON = timedelta(days=366 * 5)
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a post is to say and where it is to go; `stored` is what its targets say already."""
-
-    content: str
-    account_ids: Sequence[object]
-    targets: Sequence[TargetInput] = ()
-    media_ids: Sequence[object] = ()
-    at: datetime | None = None
-    stored: Mapping[UUID, Aim] = field(default_factory=dict)
-
-    @property
-    def wanted(self) -> list[UUID | None]:
-        """The accounts it names; None where it names nothing."""
-        return [ids.parse(id) for id in self.account_ids]
+from mypost.models.brands import Brand
+from mypost.operation import On, mutation
+from mypost.permissions import Permission
+from mypost.resolvers.post_rules import Judged, Wish, judge, known
+from mypost.schema.post_check import (
+    PostCheck,
+    PostCount,
+    PostFault,
+    TargetCheck,
+    ValidatePostInput,
+)
 
 
-@dataclass(slots=True)
-class Judged:
-    """Where the post would go, and every fault with the account it is about."""
-
-    chosen: list[Account] = field(default_factory=list)
-    aims: list[Aim] = field(default_factory=list)
-    told: list[tuple[UUID | None, Fault]] = field(default_factory=list)
-
-    @property
-    def faults(self) -> list[Fault]:
-        """Every fault."""
-        return [fault for _, fault in self.told]
-
-    def tell(self, faults: Sequence[Fault], account: UUID | None = None) -> None:
-        """Notes faults."""
-        self.told += [(account, fault) for fault in faults]
-
-
-async def known(ctx: Context, brand_id: UUID, wishes: Sequence[Wish]) -> dict[UUID, Account]:
-    """Reads the accounts of the brand that these wishes name, at once."""
-    wanted = {id for wish in wishes for id in wish.wanted if id}
-    found = await accounts.by_ids(ctx.db, ctx.scope(), list(wanted)) if wanted else []
-    return {account.id: account for account in found if account.brand_id == brand_id}
-
-
-def judge(
-    ctx: Context, wish: Wish, known: Mapping[UUID, Account], *, goes_out: bool = False
-) -> Judged:
-    """Names every account, medium, text, option and time that will not do."""
-    judged, wanted = Judged(), wish.wanted
-    judged.tell(
-        [
-            _unknown("targetAccountIds", i, "account")
-            for i, id in enumerate(wanted)
-            if id not in known
-        ]
+@mutation(
+    on=On(brands.BY_ID, "brand", "brand_id"),
+    requires=Permission.POSTS_CREATE,
+    transaction=False,
+)
+async def validate_post(ctx: Context, brand: Brand, input: ValidatePostInput) -> PostCheck:
+    """Answers every fault that would keep a post from going out; writes nothing."""
+    wish = Wish(
+        input.content,
+        input.target_account_ids,
+        input.targets or (),
+        input.media_ids or (),
+        input.scheduled_at,
     )
-    judged.tell([_unknown("mediaIds", i, "media") for i, _ in enumerate(wish.media_ids)])
-    judged.chosen = [known[id] for id in dict.fromkeys(wanted) if id and id in known]
-    given = _given(wish, judged)
-    for account in judged.chosen:
-        _aim(ctx, wish, judged, account, given.get(account.id))
-    if wish.at is not None:
-        judged.tell(when(wish.at))
-    if (goes_out or wish.at is not None) and known.keys() >= set(wanted):
-        judged.told += _able(judged.chosen)
-    return judged
+    judged = judge(ctx, wish, await known(ctx, brand.id, [wish]), goes_out=True)
+    return PostCheck(
+        valid=not judged.told,
+        faults=[spelled(fault) for fault in judged.faults],
+        targets=[_target(ctx, wish, judged, account) for account in judged.chosen],
+    )
 
 
-def _unknown(list_: str, index: int, noun: str) -> Fault:
-    return Fault((list_, str(index)), f"There is no such {noun}", FaultCode.NOT_FOUND)
+def spelled(fault: Fault) -> PostFault:
+    """Spells a fault as the contract shows it inside an answer."""
+    return PostFault(code=fault.code, message=fault.message, path=fault.dotted)
 
 
-def _given(wish: Wish, judged: Judged) -> dict[UUID, tuple[int, TargetInput]]:
-    """What is said to single accounts; each has to be one the post goes to, and named once."""
-    chosen, given = {account.id for account in judged.chosen}, {}
-    for index, target in enumerate(wish.targets):
-        id, place = ids.parse(target.account_id), ("targets", str(index), "accountId")
-        if id is None or id not in chosen:
-            judged.tell(
-                [Fault(place, "Is not one of the accounts it goes to", FaultCode.NOT_FOUND)]
-            )
-        elif id in given:
-            judged.tell([Fault(place, "Is named twice")], id)
-        else:
-            given[id] = (index, target)
-    return given
-
-
-def _aim(
-    ctx: Context,
-    wish: Wish,
-    judged: Judged,
-    account: Account,
-    given: tuple[int, TargetInput] | None,
-) -> None:
-    """Adds where the post goes and what it says there; holds both against the network's rules."""
-    aim = wish.stored.get(account.id) or Aim(account.id)
-    content, options, index = aim.content, aim.options, ""
-    said_here = False
-    if given is not None:
-        index, target = str(given[0]), given[1]
-        said_here = target.content is not None and target.content.value is not None
-        content = content if target.content is None else target.content.value
-        options = options if target.options is None else target.options.value or {}  # type: ignore[assignment]
+def _target(ctx: Context, wish: Wish, judged: Judged, account: Account) -> TargetCheck:
+    aim = next(aim for aim in judged.aims if aim.account_id == account.id)
     network = ctx.services.networks.get(account.network)
-    words = wish.content if content is None else content
-    place = ("targets", index, "content") if said_here else ("content",)
-    if content is None or said_here:
-        judged.tell(_fits(network, account, words, place), account.id)
-    if given is not None and given[1].options is not None:
-        judged.tell(_options(network, options, ("targets", index, "options")), account.id)
-    judged.aims.append(Aim(account.id, content, options))
-
-
-def _options(network: Network | None, options: Any, place: tuple[str, ...]) -> list[Fault]:
-    if not isinstance(options, dict):
-        return [Fault(place, "Must be an object")]
-    found = network.judge_options(options) if network else []
-    return [Fault((*place, name), f"{name} {wrong}") for name, wrong in found]
-
-
-def _fits(
-    network: Network | None, account: Account, words: str, place: tuple[str, ...]
-) -> list[Fault]:
-    return [
-        Fault(
-            place,
-            f"{account.name} ({account.network}) takes {m.minimum} to {m.limit} {m.unit},"
-            f" this text has {m.length}",
-            FaultCode.TOO_LONG if m.length > m.limit else FaultCode.REQUIRED,
-        )
-        for m in (network.measure(words) if network else [])
-        if not m.fits
-    ]
-
-
-def when(at: datetime) -> list[Fault]:
-    """Names what is wrong with a time."""
-    now = clock.now()
-    if at < now - SKEW:
-        return [Fault(("scheduledAt",), "Must not be in the past", FaultCode.IN_THE_PAST)]
-    if at > now + HORIZON:
-        return [Fault(("scheduledAt",), "Must be within five years")]
-    return []
-
-
-def able(chosen: Sequence[Account]) -> list[Fault]:
-    """Names the accounts that cannot publish, or that there is none."""
-    return [fault for _, fault in _able(chosen)]
-
-
-def _able(chosen: Sequence[Account]) -> list[tuple[UUID | None, Fault]]:
-    if not chosen:
-        place = ("targetAccountIds",)
-        return [(None, Fault(place, "Choose at least one account", FaultCode.REQUIRED))]
-    return [
-        (
-            account.id,
-            Fault(
-                ("targetAccountIds", str(i)),
-                f"{account.name} is {account.status}: reconnect it first",
-                FaultCode.INVALID_STATE,
-            ),
-        )
-        for i, account in enumerate(chosen)
-        if account.status in ("needs_reauth", "disconnected")
-    ]
+    measured = network.measure(aim.words(wish.content)) if network else []
+    faults = [spelled(fault) for about, fault in judged.told if about == account.id]
+    return TargetCheck(
+        account_id=account.id,  # type: ignore[arg-type]
+        network=account.network,  # type: ignore[arg-type]
+        valid=not faults,
+        counts=[
+            PostCount(unit=m.unit, count=m.length, min=m.minimum, max=m.limit, fits=m.fits)
+            for m in measured
+        ],
+        faults=faults,
+    )

@@ -15,7 +15,7 @@ from mypost.models.brands import Brand
 from mypost.models.posts import Post
 from mypost.operation import On, expect, mutation, query
 from mypost.permissions import Permission
-from mypost.resolvers.post_check import Judged, Wish, able, judge, known, when
+from mypost.resolvers.post_rules import Judged, Wish, able, judge, known, when
 from mypost.schema.posts import (
     CreatePostInput,
     PostActionInput,

@@ -100,6 +100,7 @@ ROUTES = (
     ),
     Route("GET", "/brands/{brandId}/posts", "brand.posts", include=TARGETS),
     Route("POST", "/brands/{brandId}/posts", "createPost", 201, include=TARGETS),
+    Route("POST", "/brands/{brandId}/posts/validate", "validatePost"),
     Route("GET", "/posts/{id}", "post", include=TARGETS),
     Route("PATCH", "/posts/{id}", "updatePost", include=TARGETS),
     Route("DELETE", "/posts/{id}", "deletePost", 204),

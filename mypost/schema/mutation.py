@@ -11,6 +11,7 @@ from mypost.schema.brands import BrandPayload, DeletePayload
 from mypost.schema.connections import ConnectionOfferPayload, ConnectionPayload
 from mypost.schema.invitations import InvitationPayload, PasswordResetPayload
 from mypost.schema.members import MemberPayload
+from mypost.schema.post_check import PostCheckPayload
 from mypost.schema.posts import PostPayload
 from mypost.schema.roles import RolePayload
 from mypost.schema.roots import changed
@@ -62,6 +63,7 @@ class Mutation:
         "disconnect_social_account", SocialAccountPayload
     )
     create_post: PostPayload = changed("create_post", PostPayload)
+    validate_post: PostCheckPayload = changed("validate_post", PostCheckPayload)
     update_post: PostPayload = changed("update_post", PostPayload)
     delete_post: DeletePayload = changed("delete_post", DeletePayload)
     schedule_post: PostPayload = changed("schedule_post", PostPayload)
