@@ -279,6 +279,27 @@ class Context:
         child.effects = self.effects
         return child
 
+    async def audit_each(self, action: str, rows: Sequence[Any]) -> None:
+        """Records the same action on each of these rows, at once."""
+        if not rows:
+            return
+        events = [ids.new(ids.Tag.AUDIT_EVENT) for _ in rows]
+        tag = ids.tag_of(rows[0].id)
+        await self.db.run(
+            "INSERT INTO audit_events (id, workspace_id, action, user_id, actor_type,"
+            " resource_type, resource_id, metadata, ip, request_id)"
+            " SELECT g.id, g.workspace, $4, $5::uuid, 'user', $6, g.resource, '{}'::jsonb, $7, $8"
+            " FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS g (id, workspace, resource)",
+            events,
+            [workspace_of(row) for row in rows],
+            [row.id for row in rows],
+            action,
+            self.viewer.id,
+            tag.name.lower() if tag else "object",
+            self.caller.ip,
+            self.caller.request_id,
+        )
+
     async def audit(
         self, action: str, row: Any, workspace_id: UUID | None = None, **metadata: Any
     ) -> None:

@@ -226,9 +226,14 @@ def expect(row: Any, input: Any) -> None:
 
 def check(input: Any) -> None:
     """Raises Invalid naming every field of the input that breaks its own rules."""
-    faults = list(_faults(input, ()))
+    faults = faults_of(input)
     if faults:
         raise Invalid(faults)
+
+
+def faults_of(input: Any) -> list[Fault]:
+    """Names every field of an input that breaks its own rules."""
+    return _faults(input, ())
 
 
 def check_arguments(arguments: Mapping[str, Any]) -> None:
@@ -275,7 +280,8 @@ def _faults(value: Any, path: tuple[str, ...]) -> list[Fault]:
                 found.append(Fault(place, fault[0], fault[1]))
                 break
         else:
-            found += _faults(item, place)
+            if not each.metadata.get("apart"):
+                found += _faults(item, place)
     return found
 
 

@@ -246,6 +246,13 @@ OPERATIONS = {
     "create_post": Spelling(
         "POST /brands/{brandId}/posts", "mutation", "createPost", "CreatePostInput", POST, "post"
     ),
+    "create_posts": Spelling(
+        "POST /brands/{brandId}/posts/bulk",
+        "mutation",
+        "createPosts",
+        "CreatePostsInput",
+        f"{{ created results {{ post {POST} {FAULTS} }} {ERRORS} }}",
+    ),
     "validate_post": Spelling(
         "POST /brands/{brandId}/posts/validate",
         "mutation",

@@ -192,21 +192,6 @@ async def lock(db: Db, scope: list[UUID], id: UUID, more: Iterable[UUID] = ()) -
     return post
 
 
-async def write(
-    db: Db, id: UUID, workspace_id: UUID, brand_id: UUID, content: str, author: UUID
-) -> None:
-    """Writes a new draft."""
-    await db.run(
-        "INSERT INTO posts (id, workspace_id, brand_id, content, created_by)"
-        " VALUES ($1, $2, $3, $4, $5)",
-        id,
-        workspace_id,
-        brand_id,
-        content,
-        author,
-    )
-
-
 async def rewrite(db: Db, post: Post, content: str) -> None:
     """Replaces a post's content; a target that is about to go out takes the new one."""
     await db.run(
@@ -236,7 +221,7 @@ async def schedule(db: Db, post: Post, at: datetime, by: UUID, stage: str = "sch
         by,
         stage,
     )
-    with _approved():
+    with approved():
         await db.run(
             "UPDATE targets SET state = 'scheduled', due_at = $2, next_attempt_at = NULL,"
             " attempts = 0, error = NULL, fence = fence + 1, lease_owner = NULL, lease_until = NULL"
@@ -248,7 +233,7 @@ async def schedule(db: Db, post: Post, at: datetime, by: UUID, stage: str = "sch
 
 
 @contextmanager
-def _approved() -> Iterator[None]:
+def approved() -> Iterator[None]:
     """Spells the database's refusal of a plan that nobody has approved."""
     try:
         yield
@@ -277,7 +262,7 @@ async def unschedule(db: Db, post: Post) -> None:
 
 async def retry(db: Db, target: Target, at: datetime) -> None:
     """Puts a target that has not gone out back into its lane; the caller holds the locks."""
-    with _approved():
+    with approved():
         await db.run(
             "UPDATE targets SET state = 'scheduled', due_at = $2, next_attempt_at = NULL,"
             " attempts = 0, error = NULL, fence = fence + 1 WHERE id = $1",

@@ -11,10 +11,12 @@ from mypost.context import Context
 from mypost.errors import FaultCode, IllegalState, Invalid, invalid
 from mypost.models import accounts, aims, brands
 from mypost.models import posts as rows
+from mypost.models.batch import New
 from mypost.models.brands import Brand
 from mypost.models.posts import Post
 from mypost.operation import On, expect, mutation, query
 from mypost.permissions import Permission
+from mypost.resolvers.post_bulk import write
 from mypost.resolvers.post_rules import Judged, Wish, able, judge, known, when
 from mypost.schema.posts import (
     CreatePostInput,
@@ -45,14 +47,9 @@ async def create_post(ctx: Context, brand: Brand, input: CreatePostInput) -> Pos
     if input.scheduled_at is not None:
         ctx.demand(Permission.POSTS_SCHEDULE, brand)
     judged = await _check(ctx, brand.id, _wish(input, input.target_account_ids))
-    id = ids.new(ids.Tag.POST)
-    await rows.write(ctx.db, id, brand.workspace_id, brand.id, input.content, ctx.viewer.id)
-    post = await rows.lock(ctx.db, ctx.scope(), id, [aim.account_id for aim in judged.aims])
-    await aims.aim(ctx.db, post, judged.aims)
-    await rows.tag(ctx.db, post, input.tags or [])
-    if input.scheduled_at is not None:
-        await _schedule(ctx, post, input.scheduled_at)
-    return await ctx.get(rows.BY_ID, id, "post")
+    new = New(input.content, judged.aims, input.tags or (), input.scheduled_at)
+    (post,) = await write(ctx, brand, [new])
+    return post
 
 
 @mutation(on=POST, requires=Permission.POSTS_EDIT, audit="post.updated")

@@ -100,6 +100,10 @@ ROUTES = (
     ),
     Route("GET", "/brands/{brandId}/posts", "brand.posts", include=TARGETS),
     Route("POST", "/brands/{brandId}/posts", "createPost", 201, include=TARGETS),
+    Route(
+        "POST", "/brands/{brandId}/posts/bulk", "createPosts",
+        include=("results.post", "results.post.targets"),
+    ),
     Route("POST", "/brands/{brandId}/posts/validate", "validatePost"),
     Route("GET", "/posts/{id}", "post", include=TARGETS),
     Route("PATCH", "/posts/{id}", "updatePost", include=TARGETS),

@@ -11,6 +11,7 @@ from mypost.schema.brands import BrandPayload, DeletePayload
 from mypost.schema.connections import ConnectionOfferPayload, ConnectionPayload
 from mypost.schema.invitations import InvitationPayload, PasswordResetPayload
 from mypost.schema.members import MemberPayload
+from mypost.schema.post_bulk import CreatePostsPayload
 from mypost.schema.post_check import PostCheckPayload
 from mypost.schema.posts import PostPayload
 from mypost.schema.roles import RolePayload
@@ -63,6 +64,7 @@ class Mutation:
         "disconnect_social_account", SocialAccountPayload
     )
     create_post: PostPayload = changed("create_post", PostPayload)
+    create_posts: CreatePostsPayload = changed("create_posts", CreatePostsPayload)
     validate_post: PostCheckPayload = changed("validate_post", PostCheckPayload)
     update_post: PostPayload = changed("update_post", PostPayload)
     delete_post: DeletePayload = changed("delete_post", DeletePayload)

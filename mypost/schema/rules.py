@@ -115,9 +115,12 @@ def timezone(value: str) -> Verdict:
     return None if known else ("Not an IANA time zone such as Europe/Berlin", FaultCode.INVALID)
 
 
-def ruled(*rules: Rule, **options: Any) -> Any:
-    """An input field with rules; options are Strawberry's."""
-    return strawberry.field(metadata={"rules": rules}, **options)
+def ruled(*rules: Rule, apart: bool = False, **options: Any) -> Any:
+    """An input field with rules; options are Strawberry's.
+
+    What stands in a field `apart` is not judged with the rest of the input, but by its resolver.
+    """
+    return strawberry.field(metadata={"rules": rules, "apart": apart}, **options)
 
 
 def maybe(rule: Rule) -> Rule:
