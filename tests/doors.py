@@ -9,9 +9,10 @@ if TYPE_CHECKING:
 APPROVAL = "{ id postId status requestedBy requestedAt decidedBy decidedAt reason contentHash }"
 POST = (
     "{ id brandId content status phase version mediaIds targetAccountIds tags scheduledAt"
-    f" publishedAt createdBy createdAt updatedAt approval {APPROVAL}"
-    " targets { id accountId network status content"
-    " mediaIds options externalId externalUrl publishedAt attempts nextAttemptAt"
+    " scheduledLocal { localTime timezone } publishedAt createdBy createdAt updatedAt"
+    f" approval {APPROVAL}"
+    " targets { id accountId network status content mediaIds options externalId externalUrl"
+    " publishedAt attempts nextAttemptAt"
     " error { category source retryable message networkCode } risk } }"
 )
 FAULTS = "faults { code message path }"
@@ -260,6 +261,14 @@ OPERATIONS = {
         "ValidatePostInput",
         CHECK,
         "check",
+    ),
+    "duplicate_post": Spelling(
+        "POST /posts/{id}/duplicate",
+        "mutation",
+        "duplicatePost",
+        "DuplicatePostInput",
+        POST,
+        "post",
     ),
     "update_post": Spelling(
         "PATCH /posts/{id}", "mutation", "updatePost", "UpdatePostInput", POST, "post"

@@ -45,6 +45,7 @@ LAYERS = [
         "settings",
         "logs",
         "clock",
+        "zones",
     ),
     ("engine",),
 ]

@@ -125,6 +125,7 @@ ASKED: dict[str, Callable[[Person], Any]] = {
         "brandId": ann.brand, "posts": [{"content": "N", "targetAccountIds": []}],
     },
     "validate_post": lambda ann: {"brandId": ann.brand, "content": "N", "targetAccountIds": []},
+    "duplicate_post": lambda ann: {"id": draft(ann)},
     "update_post": lambda ann: {"id": draft(ann), "content": "N"},
     "delete_post": lambda ann: {"id": draft(ann)},
     "schedule_post": lambda ann: {"id": draft(ann), "scheduledAt": NEW_YEAR},

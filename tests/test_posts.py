@@ -85,6 +85,7 @@ async def test_the_whole_post_object_is_there(door: Door, ann: Person) -> None:
         "brandId": ann.brand, "content": "Hi 👋", "status": "draft", "phase": "draft",
         "mediaIds": [], "targetAccountIds": [account], "tags": [], "scheduledAt": None,
         "approval": None,
+        "scheduledLocal": None,
         "publishedAt": None, "createdBy": ann.id, "createdAt": post["createdAt"],
     }  # fmt: skip
     assert target == {

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,6 +10,7 @@ from mypost.models.aims import Aim
 from mypost.models.base import Db
 from mypost.models.brands import Brand
 from mypost.models.posts import approved
+from mypost.zones import Moment
 
 POSTS = (
     "INSERT INTO posts (id, workspace_id, brand_id, content, created_by)"
@@ -28,9 +28,12 @@ TAGS = (
     " SELECT gen_random_uuid(), $2::uuid, g.post, g.tag"
     " FROM jsonb_to_recordset($1::jsonb) AS g (post uuid, tag text)"
 )
-TIMES = "jsonb_to_recordset($1::jsonb) AS g (id uuid, at timestamptz)"
+TIMES = (
+    "jsonb_to_recordset($1::jsonb) AS g (id uuid, at timestamptz, local_time text, timezone text)"
+)
 PLANNED = (
     "UPDATE posts p SET stage = 'scheduled', scheduled_at = g.at, scheduled_by = $2,"
+    " local_time = g.local_time, timezone = g.timezone,"
     f" version = version + 1, updated_at = mypost_now() FROM {TIMES} WHERE p.id = g.id"
 )
 QUEUED = (
@@ -46,7 +49,7 @@ class New:
     content: str
     aims: Sequence[Aim]
     tags: Sequence[str] = ()
-    at: datetime | None = None
+    moment: Moment | None = None
     id: UUID = field(default_factory=lambda: ids.new(ids.Tag.POST))
 
     def targets(self) -> list[dict[str, Any]]:
@@ -84,7 +87,16 @@ async def plan(db: Db, news: Sequence[New], by: UUID) -> None:
 
     Raises IllegalState when the workspace demands an approval that they have not.
     """
-    told = [{"id": str(new.id), "at": new.at.isoformat()} for new in news if new.at is not None]
+    told = [
+        {
+            "id": str(new.id),
+            "at": new.moment.at.isoformat(),
+            "local_time": new.moment.local_time,
+            "timezone": new.moment.timezone,
+        }
+        for new in news
+        if new.moment is not None
+    ]
     if told:
         await db.run(PLANNED, told, by)
         with approved():

@@ -18,6 +18,7 @@ from mypost.errors import IllegalState, NotFound
 from mypost.models.base import Db
 from mypost.models.paging import Listing
 from mypost.models.relations import Relation
+from mypost.zones import Moment
 
 
 class Post(Model):
@@ -30,6 +31,8 @@ class Post(Model):
     stage = fields.CharField(20, db_default="draft")
     phase = fields.CharField(24, db_default="draft")
     scheduled_at = fields.DatetimeField(null=True)
+    local_time = fields.CharField(19, null=True)
+    timezone = fields.CharField(64, null=True)
     published_at = fields.DatetimeField(null=True)
     version = fields.IntField(db_default=1)
     created_by = fields.UUIDField()
@@ -207,19 +210,21 @@ async def targets(db: Db, scope: list[UUID], post_id: UUID) -> list[Target]:
     return await db.rows(Target, TARGETS.sql, scope, [post_id])
 
 
-async def schedule(db: Db, post: Post, at: datetime, by: UUID, stage: str = "scheduled") -> None:
-    """Puts every waiting target in its lane, due at `at`; the caller holds the locks.
+async def schedule(db: Db, post: Post, moment: Moment, by: UUID, stage: str = "scheduled") -> None:
+    """Puts every waiting target in its lane, due at the moment; the caller holds the locks.
 
     `stage` is `scheduled`, or `publishing` when somebody wants it out now. Raises IllegalState when
     the workspace demands an approval that the post has not.
     """
     await db.run(
-        "UPDATE posts SET stage = $4, scheduled_at = $2, scheduled_by = $3,"
-        " version = version + 1, updated_at = mypost_now() WHERE id = $1",
+        "UPDATE posts SET stage = $4, scheduled_at = $2, scheduled_by = $3, local_time = $5,"
+        " timezone = $6, version = version + 1, updated_at = mypost_now() WHERE id = $1",
         post.id,
-        at,
+        moment.at,
         by,
         stage,
+        moment.local_time,
+        moment.timezone,
     )
     with approved():
         await db.run(
@@ -227,7 +232,7 @@ async def schedule(db: Db, post: Post, at: datetime, by: UUID, stage: str = "sch
             " attempts = 0, error = NULL, fence = fence + 1, lease_owner = NULL, lease_until = NULL"
             " WHERE post_id = $1 AND NOT removed AND state = ANY ($3)",
             post.id,
-            at,
+            moment.at,
             list(MOVABLE),
         )
 

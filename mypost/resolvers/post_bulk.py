@@ -15,7 +15,7 @@ from mypost.once import Again
 from mypost.operation import On, faults_of, mutation
 from mypost.permissions import Permission
 from mypost.resolvers.post_check import spelled
-from mypost.resolvers.post_rules import Wish, judge, known
+from mypost.resolvers.post_rules import Wish, judge, known, when
 from mypost.schema.post_bulk import (
     BulkPostInput,
     CreatePostsInput,
@@ -31,7 +31,7 @@ async def write(ctx: Context, brand: Brand, news: Sequence[New]) -> list[Post]:
         return []
     await batch.write(ctx.db, brand, ctx.viewer.id, news)
     await batch.plan(ctx.db, news, ctx.viewer.id)
-    if any(new.at is not None for new in news):
+    if any(new.moment is not None for new in news):
         ctx.after_commit("due")
     return await read(ctx, [new.id for new in news])
 
@@ -72,17 +72,17 @@ async def _restore(ctx: Context, made: list[dict[str, Any]]) -> CreatePostsPaylo
 )
 async def create_posts(ctx: Context, brand: Brand, input: CreatePostsInput) -> CreatePostsPayload:
     """Writes up to 50 posts; each is written or told why not, whatever becomes of the others."""
-    if any(each.scheduled_at is not None for each in input.posts):
-        ctx.demand(Permission.POSTS_SCHEDULE, brand)
     wishes = [_wish(each) for each in input.posts]
+    if any(wish.time.said for wish in wishes):
+        ctx.demand(Permission.POSTS_SCHEDULE, brand)
     accounts = await known(ctx, brand.id, wishes)
     news: dict[int, New] = {}
     told: dict[int, list[Fault]] = {}
     for index, (each, wish) in enumerate(zip(input.posts, wishes, strict=True)):
         judged = judge(ctx, wish, accounts)
-        told[index] = [*faults_of(each), *judged.faults]
+        told[index] = list(dict.fromkeys([*faults_of(each), *judged.faults]))
         if not told[index]:
-            news[index] = New(each.content, judged.aims, each.tags or (), each.scheduled_at)
+            news[index] = New(each.content, judged.aims, each.tags or (), wish.time.moment)
     written = dict(zip(news, await write(ctx, brand, list(news.values())), strict=True))
     await ctx.audit_each("post.created", list(written.values()))
     return _payload(
@@ -99,7 +99,7 @@ def _wish(each: BulkPostInput) -> Wish:
         each.target_account_ids,
         each.targets or (),
         each.media_ids or (),
-        each.scheduled_at,
+        when(each.scheduled_at, each.scheduled_local),
     )
 
 

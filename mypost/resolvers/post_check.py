@@ -7,7 +7,7 @@ from mypost.models.accounts import Account
 from mypost.models.brands import Brand
 from mypost.operation import On, mutation
 from mypost.permissions import Permission
-from mypost.resolvers.post_rules import Judged, Wish, judge, known
+from mypost.resolvers.post_rules import Judged, Wish, judge, known, when
 from mypost.schema.post_check import (
     PostCheck,
     PostCount,
@@ -29,7 +29,7 @@ async def validate_post(ctx: Context, brand: Brand, input: ValidatePostInput) ->
         input.target_account_ids,
         input.targets or (),
         input.media_ids or (),
-        input.scheduled_at,
+        when(input.scheduled_at, input.scheduled_local),
     )
     judged = judge(ctx, wish, await known(ctx, brand.id, [wish]), goes_out=True)
     return PostCheck(

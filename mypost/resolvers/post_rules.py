@@ -6,17 +6,32 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from mypost import clock, ids
+from mypost import clock, ids, zones
 from mypost.context import Context
 from mypost.errors import Fault, FaultCode
 from mypost.models import accounts
 from mypost.models.accounts import Account
 from mypost.models.aims import Aim
 from mypost.networks import Network
-from mypost.schema.posts import TargetInput
+from mypost.operation import faults_of
+from mypost.schema.posts import LocalTimeInput, TargetInput
+from mypost.zones import Moment
 
 SKEW = timedelta(seconds=60)
 HORIZON = timedelta(days=366 * 5)
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """When a post is to go out, if that is said, and what is wrong with it."""
+
+    moment: Moment | None = None
+    faults: Sequence[Fault] = ()
+
+    @property
+    def said(self) -> bool:
+        """Whether a time was given at all."""
+        return self.moment is not None or bool(self.faults)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +42,7 @@ class Wish:
     account_ids: Sequence[object]
     targets: Sequence[TargetInput] = ()
     media_ids: Sequence[object] = ()
-    at: datetime | None = None
+    time: Time = field(default_factory=Time)
     stored: Mapping[UUID, Aim] = field(default_factory=dict)
 
     @property
@@ -78,9 +93,8 @@ def judge(
     given = _given(wish, judged)
     for account in judged.chosen:
         _aim(ctx, wish, judged, account, given.get(account.id))
-    if wish.at is not None:
-        judged.tell(when(wish.at))
-    if (goes_out or wish.at is not None) and known.keys() >= set(wanted):
+    judged.tell(wish.time.faults)
+    if (goes_out or wish.time.said) and known.keys() >= set(wanted):
         judged.told += _able(judged.chosen)
     return judged
 
@@ -153,14 +167,27 @@ def _fits(
     ]
 
 
-def when(at: datetime) -> list[Fault]:
-    """Names what is wrong with a time."""
+def when(at: datetime | None, local: LocalTimeInput | None = None) -> Time:
+    """Reads a time, said as an instant or by a wall clock, and names what is wrong with it."""
+    if at is not None and local is not None:
+        return Time(faults=[Fault(("scheduledLocal",), "Say scheduledAt or scheduledLocal")])
+    if local is None:
+        return Time(Moment(at), _late(at, ("scheduledAt",))) if at is not None else Time()
+    if wrong := faults_of(local):
+        return Time(faults=[Fault(("scheduledLocal", *f.path), f.message, f.code) for f in wrong])
+    place = ("scheduledLocal", "localTime")
+    try:
+        moment = zones.moment(local.local_time, local.timezone)
+    except zones.NoSuchTime as error:
+        return Time(faults=[Fault(place, str(error))])
+    return Time(moment, _late(moment.at, place))
+
+
+def _late(at: datetime, place: tuple[str, ...]) -> list[Fault]:
     now = clock.now()
     if at < now - SKEW:
-        return [Fault(("scheduledAt",), "Must not be in the past", FaultCode.IN_THE_PAST)]
-    if at > now + HORIZON:
-        return [Fault(("scheduledAt",), "Must be within five years")]
-    return []
+        return [Fault(place, "Must not be in the past", FaultCode.IN_THE_PAST)]
+    return [Fault(place, "Must be within five years")] if at > now + HORIZON else []
 
 
 def able(chosen: Sequence[Account]) -> list[Fault]:

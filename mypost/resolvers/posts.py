@@ -1,25 +1,25 @@
-"""Posts: get, create, update, delete, schedule, publish now, cancel; retry and resolve a target."""
+"""Posts: read, write, copy, edit, delete, schedule, publish, cancel; retry, resolve a target."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from uuid import UUID
 
 import strawberry
 
 from mypost import clock, ids
 from mypost.context import Context
-from mypost.errors import FaultCode, IllegalState, Invalid, invalid
+from mypost.errors import Fault, FaultCode, IllegalState, Invalid, invalid
 from mypost.models import accounts, aims, brands
 from mypost.models import posts as rows
 from mypost.models.batch import New
 from mypost.models.brands import Brand
-from mypost.models.posts import Post
+from mypost.models.posts import Post, PostTag
 from mypost.operation import On, expect, mutation, query
 from mypost.permissions import Permission
 from mypost.resolvers.post_bulk import write
-from mypost.resolvers.post_rules import Judged, Wish, able, judge, known, when
+from mypost.resolvers.post_rules import Judged, Time, Wish, able, judge, known, when
 from mypost.schema.posts import (
     CreatePostInput,
+    DuplicatePostInput,
     PostActionInput,
     ResolveTargetInput,
     RetryTargetInput,
@@ -27,6 +27,7 @@ from mypost.schema.posts import (
     TargetOutcome,
     UpdatePostInput,
 )
+from mypost.zones import Moment
 
 POST = On(rows.BY_ID, "post")
 
@@ -44,12 +45,26 @@ async def post(ctx: Context, post: Post) -> Post:
 )
 async def create_post(ctx: Context, brand: Brand, input: CreatePostInput) -> Post:
     """Writes a post for a brand; with `scheduledAt` it is scheduled at once."""
-    if input.scheduled_at is not None:
+    wish = _wish(input, input.target_account_ids)
+    if wish.time.said:
         ctx.demand(Permission.POSTS_SCHEDULE, brand)
-    judged = await _check(ctx, brand.id, _wish(input, input.target_account_ids))
-    new = New(input.content, judged.aims, input.tags or (), input.scheduled_at)
+    judged = await _check(ctx, brand.id, wish)
+    new = New(input.content, judged.aims, input.tags or (), wish.time.moment)
     (post,) = await write(ctx, brand, [new])
     return post
+
+
+@mutation(on=POST, requires=Permission.POSTS_CREATE)
+async def duplicate_post(ctx: Context, post: Post, input: DuplicatePostInput) -> Post:
+    """Writes a draft that says the same to the same accounts, those let go excepted."""
+    brand = await ctx.get(brands.BY_ID, post.brand_id, "brand")
+    stored = aims.aims_of(await rows.targets(ctx.db, ctx.scope(), post.id))
+    found = {a.id: a for a in await accounts.by_ids(ctx.db, ctx.scope(), list(stored))}
+    kept = [aim for id, aim in stored.items() if found[id].status != "disconnected"]
+    tags = [row.tag for row in await ctx.db.rows(PostTag, rows.TAGS.sql, ctx.scope(), [post.id])]
+    (copy,) = await write(ctx, brand, [New(post.content, kept, tags)])
+    await ctx.audit("post.created", copy, duplicateOf=str(post.id))
+    return copy
 
 
 @mutation(on=POST, requires=Permission.POSTS_EDIT, audit="post.updated")
@@ -57,15 +72,15 @@ async def update_post(ctx: Context, post: Post, input: UpdatePostInput) -> Post:
     """Changes a post that has not been sent; what is left out stays."""
     given = input.target_account_ids
     post = await _lock(ctx, post, input, [i for g in given or () if (i := ids.parse(g))])
-    if post.stage in rows.PLANNED or input.scheduled_at is not None:
+    timed = input.scheduled_at is not None or input.scheduled_local is not None
+    if post.stage in rows.PLANNED or timed:
         ctx.demand(Permission.POSTS_SCHEDULE, post)
     targets = await rows.targets(ctx.db, ctx.scope(), post.id)
     _untouched(post, targets)
     stored = aims.aims_of(targets)
-    judged = await _check(
-        ctx, post.brand_id, _wish(input, list(stored) if given is None else given, post, stored)
-    )
-    stays = input.scheduled_at is None and post.stage in rows.PLANNED
+    wish = _wish(input, list(stored) if given is None else given, post, stored)
+    judged = await _check(ctx, post.brand_id, wish)
+    stays = not timed and post.stage in rows.PLANNED
     if stays and given is not None and (unable := able(judged.chosen)):
         raise Invalid(unable)
     await rows.rewrite(ctx.db, post, post.content if input.content is None else input.content)
@@ -73,23 +88,23 @@ async def update_post(ctx: Context, post: Post, input: UpdatePostInput) -> Post:
         await aims.aim(ctx.db, post, judged.aims)
     if input.tags is not None:
         await rows.tag(ctx.db, post, input.tags)
-    await _reschedule(ctx, post, input)
+    await _reschedule(ctx, post, input, wish.time.moment)
     return await ctx.get(rows.BY_ID, post.id, "post")
 
 
-async def _reschedule(ctx: Context, post: Post, input: UpdatePostInput) -> None:
+async def _reschedule(
+    ctx: Context, post: Post, input: UpdatePostInput, moment: Moment | None
+) -> None:
     """Applies a new time, none, or the old one to accounts that have just been added."""
-    if input.scheduled_at is None:
-        if post.scheduled_at is None or input.target_account_ids is None:
-            return
-        # A change that voids a demanded approval has taken the post out of its lanes.
-        planned = await ctx.get(rows.BY_ID, post.id, "post")
-        if planned.scheduled_at is not None:
-            await _schedule(ctx, post, planned.scheduled_at)
-    elif input.scheduled_at.value is None:
+    if moment is not None:
+        await _schedule(ctx, post, moment)
+    elif input.scheduled_at is not None:
         await rows.unschedule(ctx.db, post)
-    else:
-        await _schedule(ctx, post, input.scheduled_at.value)
+    elif post.scheduled_at is not None and input.target_account_ids is not None:
+        # A change that voids a demanded approval has taken the post out of its lanes.
+        now = await ctx.get(rows.BY_ID, post.id, "post")
+        if now.scheduled_at is not None:
+            await _schedule(ctx, post, Moment(now.scheduled_at, now.local_time, now.timezone))
 
 
 @mutation(on=POST, requires=Permission.POSTS_DELETE)
@@ -108,8 +123,12 @@ async def schedule_post(ctx: Context, post: Post, input: SchedulePostInput) -> P
     """Queues a post to go out at a time; a scheduled post moves to the new one."""
     post = await _lock(ctx, post, input)
     _untouched(post, await rows.targets(ctx.db, ctx.scope(), post.id))
-    await _ready(ctx, post, input.scheduled_at)
-    await _schedule(ctx, post, input.scheduled_at)
+    time = when(input.scheduled_at, input.scheduled_local)
+    if not time.said:
+        raise invalid("scheduledAt", "Required", FaultCode.REQUIRED)
+    await _ready(ctx, post, time.faults)
+    assert time.moment is not None  # noqa: S101 - or a fault says why not
+    await _schedule(ctx, post, time.moment)
     return await ctx.get(rows.BY_ID, post.id, "post")
 
 
@@ -118,8 +137,8 @@ async def publish_post(ctx: Context, post: Post, input: PostActionInput) -> Post
     """Sends a post now; the answer does not wait for the networks."""
     post = await _lock(ctx, post, input)
     _untouched(post, await rows.targets(ctx.db, ctx.scope(), post.id))
-    await _ready(ctx, post, now := clock.now())
-    await rows.schedule(ctx.db, post, now, ctx.viewer.id, "publishing")
+    await _ready(ctx, post)
+    await rows.schedule(ctx.db, post, Moment(clock.now()), ctx.viewer.id, "publishing")
     ctx.after_commit("due")
     return await ctx.get(rows.BY_ID, post.id, "post")
 
@@ -205,16 +224,16 @@ def _landed(targets: list[rows.Target]) -> None:
         raise IllegalState(f"{len(flying)} of {len(targets)} targets are being sent right now")
 
 
-async def _schedule(ctx: Context, post: Post, at: datetime) -> None:
-    await rows.schedule(ctx.db, post, at, ctx.viewer.id)
+async def _schedule(ctx: Context, post: Post, moment: Moment) -> None:
+    await rows.schedule(ctx.db, post, moment, ctx.viewer.id)
     ctx.after_commit("due")
 
 
-async def _ready(ctx: Context, post: Post, at: datetime) -> None:
-    """Raises Invalid naming everything that keeps the post from going out then."""
+async def _ready(ctx: Context, post: Post, late: Sequence[Fault] = ()) -> None:
+    """Raises Invalid naming everything that keeps the post from going out."""
     wanted = list(aims.aims_of(await rows.targets(ctx.db, ctx.scope(), post.id)))
     found = {a.id: a for a in await accounts.by_ids(ctx.db, ctx.scope(), wanted)}
-    faults = [*when(at), *able([found[id] for id in wanted])]
+    faults = [*late, *able([found[id] for id in wanted])]
     if faults:
         raise Invalid(faults)
 
@@ -226,15 +245,24 @@ def _wish(
     stored: Mapping[UUID, aims.Aim] | None = None,
 ) -> Wish:
     """What the post is to be, with what is left out as it is."""
-    at = input.scheduled_at
     return Wish(
         content=post.content if post and input.content is None else input.content or "",
         account_ids=wanted,
         targets=input.targets or (),
         media_ids=input.media_ids or (),
-        at=at.value if isinstance(at, strawberry.Some) else at,
+        time=_time(input),
         stored=stored or {},
     )
+
+
+def _time(input: CreatePostInput | UpdatePostInput) -> Time:
+    """When the post is to go out; an edit says null to put it back to draft."""
+    at = input.scheduled_at
+    if not isinstance(at, strawberry.Some):
+        return when(at, input.scheduled_local)
+    if at.value is None and input.scheduled_local is not None:
+        return Time(faults=[Fault(("scheduledLocal",), "Say scheduledAt or scheduledLocal")])
+    return when(at.value, input.scheduled_local)
 
 
 async def _check(ctx: Context, brand_id: UUID, wish: Wish) -> Judged:

@@ -10,7 +10,6 @@ from graphql import (
     GraphQLObjectType,
     get_named_type,
     is_leaf_type,
-    is_required_argument,
 )
 
 from mypost.rest.routes import Route
@@ -82,7 +81,7 @@ class _Wanted:
         if place in self.include:
             self.include.remove(place)
             return True
-        if place == USER_ERRORS or any(is_required_argument(a) for a in declared.args.values()):
+        if place == USER_ERRORS or declared.args:
             return False
         inner = get_named_type(declared.type)
         return is_leaf_type(inner) or (

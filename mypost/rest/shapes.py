@@ -28,6 +28,7 @@ SCALARS: dict[str, Shape] = {
     "Float": {"type": "number"},
     "Boolean": {"type": "boolean"},
     "DateTime": {"type": "string", "format": "date-time"},
+    "Date": {"type": "string", "format": "date"},
     "JSON": {"description": "Any JSON value."},
 }
 

@@ -8,6 +8,8 @@ import strawberry
 from mypost import ids
 from mypost.models import accounts, workspaces
 from mypost.schema import rules
+from mypost.schema.calendar import Calendar
+from mypost.schema.calendar import of as calendar_of
 from mypost.schema.common import Connection, MutationPayload, Node, column, listing, relation
 from mypost.schema.rules import once, ruled
 from mypost.schema.workspaces import Workspace
@@ -38,6 +40,7 @@ class Brand(Node):
         Annotated["SocialAccount", strawberry.lazy("mypost.schema.accounts")]
     ] = listing(accounts.BY_BRAND, "Its connected accounts, newest first.")
     posts: Connection[Annotated["Post", strawberry.lazy("mypost.schema.posts")]] = posts_field
+    calendar: Calendar = calendar_of("brand_id", "Its posts by day, in its own time zone.")
 
 
 @strawberry.input(description="A new brand.")

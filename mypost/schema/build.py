@@ -1,11 +1,11 @@
 """The schema, and the file that shows it."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from mypost.schema.common import DATETIME, JSON, JSON_SCALAR, MutationPayload, Node
+from mypost.schema.common import DATE, DATETIME, JSON, JSON_SCALAR, MutationPayload, Node
 from mypost.schema.mutation import Mutation
 from mypost.schema.posts import Target
 from mypost.schema.query import Query
@@ -21,7 +21,7 @@ def _build(*, ordered: bool) -> strawberry.Schema:
         types=[Node, MutationPayload, User, Target],
         config=StrawberryConfig(
             sort_schema=ordered,
-            scalar_map={datetime: DATETIME, JSON: JSON_SCALAR},
+            scalar_map={datetime: DATETIME, date: DATE, JSON: JSON_SCALAR},
             disable_field_suggestions=True,
         ),
     )

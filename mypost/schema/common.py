@@ -1,8 +1,10 @@
 """What every noun's types share: scalars, Node, connections, payloads, kinds of fields."""
 
 import enum
+import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, date, datetime
 from typing import Any, ClassVar, Generic, NewType, TypeVar
 
 import strawberry
@@ -23,6 +25,7 @@ T = TypeVar("T")
 Info = strawberry.Info[Context, None]
 ROWS = {ENGINE: Rows()}
 FREE = Cost(weight="0")
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 PAGED = ["nodes", "edges"]
 
 strawberry.enum(Permission, name="Permission", description="What a role allows.")
@@ -66,6 +69,22 @@ SPELLINGS["DateTime"] = Spelling(
     ' THEN \'YYYY-MM-DD"T"HH24:MI:SS"Z"\' ELSE \'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"\' END)',
 )
 SPELLINGS["JSON"] = Spelling(("json",), "compact_json({v})")
+
+
+def read_date(value: object) -> date:
+    """Reads a day of the calendar; refuses anything else."""
+    if isinstance(value, str) and DAY.fullmatch(value):
+        with suppress(ValueError):
+            return date.fromisoformat(value)
+    raise ValueError("Not a date such as 2026-01-31")
+
+
+DATE = strawberry.scalar(
+    name="Date",
+    description="A day: 2026-01-31.",
+    serialize=date.isoformat,
+    parse_value=read_date,
+)
 
 
 def read_json(value: object) -> object:

@@ -66,6 +66,7 @@ class Mutation:
     create_post: PostPayload = changed("create_post", PostPayload)
     create_posts: CreatePostsPayload = changed("create_posts", CreatePostsPayload)
     validate_post: PostCheckPayload = changed("validate_post", PostCheckPayload)
+    duplicate_post: PostPayload = changed("duplicate_post", PostPayload)
     update_post: PostPayload = changed("update_post", PostPayload)
     delete_post: DeletePayload = changed("delete_post", DeletePayload)
     schedule_post: PostPayload = changed("schedule_post", PostPayload)

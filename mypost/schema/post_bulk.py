@@ -12,6 +12,7 @@ from mypost.schema.posts import (
     MAX_MEDIA,
     MAX_TAGS,
     MAX_TARGETS,
+    LocalTimeInput,
     Post,
     TargetInput,
 )
@@ -30,6 +31,7 @@ class BulkPostInput:
     media_ids: list[strawberry.ID] | None = ruled(rules.most(MAX_MEDIA), default=None)
     tags: list[str] | None = ruled(rules.most(MAX_TAGS), rules.each(rules.length(50)), default=None)
     scheduled_at: datetime | None = None
+    scheduled_local: LocalTimeInput | None = None
 
 
 @strawberry.input(description="Up to 50 new posts of a brand.")

@@ -8,7 +8,14 @@ from mypost.errors import FaultCode
 from mypost.schema import rules
 from mypost.schema.accounts import Network
 from mypost.schema.common import FREE, MutationPayload, sizes
-from mypost.schema.posts import MAX_CONTENT, MAX_MEDIA, MAX_TAGS, MAX_TARGETS, TargetInput
+from mypost.schema.posts import (
+    MAX_CONTENT,
+    MAX_MEDIA,
+    MAX_TAGS,
+    MAX_TARGETS,
+    LocalTimeInput,
+    TargetInput,
+)
 from mypost.schema.rules import ruled
 
 
@@ -63,6 +70,7 @@ class ValidatePostInput:
     media_ids: list[strawberry.ID] | None = ruled(rules.most(MAX_MEDIA), default=None)
     tags: list[str] | None = ruled(rules.most(MAX_TAGS), rules.each(rules.length(50)), default=None)
     scheduled_at: datetime | None = None
+    scheduled_local: LocalTimeInput | None = None
 
 
 @strawberry.type(description="What the post would meet.")

@@ -129,6 +129,21 @@ class Target(Node):
     account: SocialAccount = relation(accounts.OF_TARGET, "Where it goes.")
 
 
+@strawberry.type(description="The wall clock a time was meant by.", directives=[FREE])
+class LocalTime:
+    """The wall clock a time was meant by."""
+
+    local_time: str = column("{row}.local_time")
+    timezone: str = column("{row}.timezone")
+
+
+def scheduled_local(root: strawberry.Parent[Any]) -> LocalTime | None:
+    """The wall clock it was scheduled by; null when it was scheduled by an instant."""
+    if root.local_time is None:
+        return None
+    return LocalTime(local_time=root.local_time, timezone=root.timezone)
+
+
 def status(root: strawberry.Parent[Any]) -> PostStatus:
     """Where it stands, in four words."""
     return posts.STATUS_OF_PHASE[root.phase]  # type: ignore[return-value]
@@ -167,6 +182,9 @@ class Post(Node):
     )
     tags: list[str] = derived(posts.TAGS, tags, sql=posts.TAGS_OF)
     scheduled_at: datetime | None
+    scheduled_local: LocalTime | None = computed(
+        scheduled_local, sql="{row}.local_time IS NOT NULL"
+    )
     published_at: datetime | None
     created_by: strawberry.ID
     created_at: datetime
@@ -177,6 +195,14 @@ class Post(Node):
     brand: Brand = relation(brands.OWNER, "Whose voice it is.")
     author: User | None = relation(users.AUTHOR, "Who wrote it; null when he has left.")
     targets: list[Target] = relation(posts.TARGETS, "Where it goes and how it went.", size=4)
+
+
+@strawberry.input(description="A time on the wall clocks of a zone.")
+class LocalTimeInput:
+    """A time on the wall clocks of a zone; of two that look alike the first is meant."""
+
+    local_time: str = ruled(rules.local_time)
+    timezone: str = ruled(rules.timezone)
 
 
 @strawberry.input(
@@ -203,6 +229,7 @@ class CreatePostInput:
     media_ids: list[strawberry.ID] | None = ruled(rules.most(MAX_MEDIA), default=None)
     tags: list[str] | None = ruled(rules.most(MAX_TAGS), rules.each(rules.length(50)), default=None)
     scheduled_at: datetime | None = None
+    scheduled_local: LocalTimeInput | None = None
     idempotency_key: str | None = once()
 
 
@@ -220,14 +247,16 @@ class UpdatePostInput:
     media_ids: list[strawberry.ID] | None = ruled(rules.most(MAX_MEDIA), default=None)
     tags: list[str] | None = ruled(rules.most(MAX_TAGS), rules.each(rules.length(50)), default=None)
     scheduled_at: strawberry.Maybe[datetime | None] = None
+    scheduled_local: LocalTimeInput | None = None
 
 
-@strawberry.input(description="When a post goes out.")
+@strawberry.input(description="When a post goes out: `scheduledAt` or `scheduledLocal`.")
 class SchedulePostInput:
-    """When a post goes out."""
+    """When a post goes out: an instant, or a time on the wall clocks of a zone."""
 
     id: strawberry.ID
-    scheduled_at: datetime
+    scheduled_at: datetime | None = None
+    scheduled_local: LocalTimeInput | None = None
     expected_version: int | None = None
     idempotency_key: str | None = once()
 
@@ -238,6 +267,14 @@ class PostActionInput:
 
     id: strawberry.ID
     expected_version: int | None = None
+    idempotency_key: str | None = once()
+
+
+@strawberry.input(description="The post to write again.")
+class DuplicatePostInput:
+    """The post to write again."""
+
+    id: strawberry.ID
     idempotency_key: str | None = once()
 
 

@@ -8,6 +8,7 @@ from zoneinfo import available_timezones
 
 import strawberry
 
+from mypost import zones
 from mypost.errors import FaultCode
 
 Verdict = tuple[str, FaultCode] | None
@@ -113,6 +114,15 @@ def timezone(value: str) -> Verdict:
     """A name of the IANA time zone database."""
     known = value in _timezones()
     return None if known else ("Not an IANA time zone such as Europe/Berlin", FaultCode.INVALID)
+
+
+def local_time(value: str) -> Verdict:
+    """A date and a time without an offset."""
+    try:
+        zones.read(value)
+    except zones.NoSuchTime as error:
+        return str(error), FaultCode.INVALID
+    return None
 
 
 def ruled(*rules: Rule, apart: bool = False, **options: Any) -> Any:

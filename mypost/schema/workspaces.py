@@ -10,6 +10,8 @@ from mypost.models import brands, invitations, members, roles
 from mypost.permissions import Permission
 from mypost.schema import rules
 from mypost.schema.approvals import Approval, approvals_field
+from mypost.schema.calendar import Calendar
+from mypost.schema.calendar import of as calendar_of
 from mypost.schema.common import (
     Connection,
     Info,
@@ -78,6 +80,9 @@ class Workspace(Node):
     )
     approvals: Connection[Approval] = approvals_field
     roles: Connection[Role] = listing(roles.BY_WORKSPACE, "Its roles, newest first.")
+    calendar: Calendar = calendar_of(
+        "workspace_id", "The posts of all its brands by day, each in its brand's time zone."
+    )
 
 
 @strawberry.input(description="A new workspace; the caller becomes its owner.")
