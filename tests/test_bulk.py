@@ -1,13 +1,12 @@
 """Many posts in one request: each is written or told why not, at the price of one."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
 from tests.client import Api, Person
 from tests.conftest import House
 from tests.doors import POST, Door
+from tests.statements import said
 from tests.test_posts import at, refused
 
 
@@ -17,24 +16,6 @@ def item(*accounts: str, **given: Any) -> dict[str, Any]:
 
 async def bulk(door: Door, who: Person, *items: dict[str, Any]) -> dict[str, Any]:
     return (await door.call(who, "create_posts", brandId=who.brand, posts=list(items))).ok
-
-
-@asynccontextmanager
-async def said(house: House) -> AsyncIterator[list[str]]:
-    """The statements that the application's connections run meanwhile."""
-    heard: list[str] = []
-
-    def note(record: Any) -> None:
-        heard.append(record.query)
-
-    held = [h._con for h in house.services.pool.pool._holders if h._con is not None]
-    for connection in held:
-        connection.add_query_logger(note)
-    try:
-        yield heard
-    finally:
-        for connection in held:
-            connection.remove_query_logger(note)
 
 
 async def test_each_post_is_answered_in_its_place(

@@ -9,7 +9,7 @@ import pytest
 from mypost import clock
 from tests.client import Person
 from tests.conftest import House
-from tests.test_bulk import said
+from tests.statements import said
 
 TEXT = (
     "query($id: ID!, $from: Date, $to: Date) { ROOT(id: $id) { calendar(from: $from, to: $to)"

@@ -12,6 +12,7 @@ import pytest
 from mypost import clock, ids
 from tests.client import Api, Person
 from tests.conftest import House
+from tests.statements import said
 
 ROWS = 57
 LISTS = ("posts", "brands", "social-accounts", "workspaces")
@@ -341,23 +342,11 @@ async def test_a_page_costs_the_same_statements_whatever_its_size(
     accounts = [await ann.account() for _ in range(2)]
     # slow: twenty posts are written
     await asyncio.gather(*(ann.post(*accounts, tags=["a", "b"]) for _ in range(20)))
-    said: list[str] = []
-
-    def note(record: Any) -> None:
-        said.append(record.query)
-
-    held = [h._con for h in house.services.pool.pool._holders if h._con is not None]
-    for connection in held:
-        connection.add_query_logger(note)
-    try:
-        counts = {}
-        for limit in (1, 20):
-            said.clear()
+    counts = {}
+    for limit in (1, 20):
+        async with said(house) as heard:
             await ann.rest("GET", path_of("posts", ann), params={"limit": limit})
-            counts[limit] = len(said)
-    finally:
-        for connection in held:
-            connection.remove_query_logger(note)
+        counts[limit] = len(heard)
     assert counts[1] == counts[20] > 0
 
 
