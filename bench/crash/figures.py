@@ -135,7 +135,7 @@ def naive(found: Run) -> Result:
     return Result(f"duplicate={count}", f"duplicate>={NAIVE}", count >= NAIVE)
 
 
-KILLS = Weather(kill=1_000, kill_api=0, redis=0, postgres=0, pause=0, faults=0.0, acted=0.0)
+KILLS = Weather(kill=250, kill_api=0, redis=0, postgres=0, pause=0, faults=0.0, acted=0.0)
 LOST = replace(
     CALM, kill=3_000, armed=1.0, points=("after_first_byte", "answered"), kinds=("lookup", "blind")
 )

@@ -1,8 +1,8 @@
 """How late requests came: for all targets, and for those that nothing had disturbed.
 
-A target is undisturbed when nothing was killed, paused or stopped within a second of its due time,
-or of the post before it on its account; when that post was accepted, answered and over; and when
-PostgreSQL and at least one worker ran.
+A target is undisturbed when nothing was killed, paused or stopped within a second of its due time;
+when PostgreSQL and at least one worker ran; and when every post before it on its account was over
+by then: the last of trouble was at least as long ago as an unknown outcome may hold a lane.
 """
 
 import bisect
@@ -15,7 +15,8 @@ from bench.crash.history import Line, Promise, World
 from bench.crash.plan import WORKERS
 
 NEAR = 1.0
-BOOT = 10.0  # a worker that was killed counts as away for so long
+BOOT = 15.0  # a worker that was killed counts as away for so long
+HELD = 95.0
 WORKER = "worker"
 
 Span = tuple[float, float]
@@ -59,14 +60,14 @@ def measure(
     calm, every = [], []
     for lane in lanes.values():
         lane.sort(key=lambda each: each[0])
-        before: World | None = None
+        free = 0.0
         for due, world, _ in lane:
             late = world.calls[0]["at"] - due
             every.append(late)
             out = any(begin <= due <= end for begin, end in away)
-            if not out and not _near(times, due) and _over(times, before, due):
+            if not out and not _near(times, due) and free < due:
                 calm.append(late)
-            before = world
+            free = max(free, _free(times, world))
     return summary(calm), summary(every)
 
 
@@ -93,10 +94,9 @@ def _near(times: Sequence[float], moment: float) -> bool:
     return at < len(times) and times[at] <= moment + NEAR
 
 
-def _over(times: Sequence[float], before: World | None, due: float) -> bool:
-    """Tells whether the post before it was over, without trouble, when this one fell due."""
-    if before is None:
-        return True
-    last = before.calls[-1]
-    clean = last["fault"] is None and bool(before.accepted) and len(before.calls) == 1
-    return clean and last["at"] < due and not _near(times, last["at"])
+def _free(times: Sequence[float], world: World) -> float:
+    """Tells when a post no longer held up those after it."""
+    last = world.calls[-1]
+    clean = last["fault"] is None and bool(world.accepted) and len(world.calls) == 1
+    clean = clean and not _near(times, last["at"])
+    return float(last["at"]) + (0.0 if clean else HELD)

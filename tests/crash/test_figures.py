@@ -1,6 +1,7 @@
 """What a figure is judged by, on runs made by hand: a good one holds it, a bad one breaks it."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from bench.crash.history import Line
 from bench.crash.plan import POINTS, draw
 from bench.crash.run import Run, result, tell
 from bench.crash.sabotage import WAYS
+from bench.figure import FIGURES as EVERY
 from bench.result import Result
 
 DUE = 1_000_000_000.0  # 2001-09-09T01:46:40Z
@@ -166,6 +168,15 @@ def test_a_naive_dispatcher_is_found_out(made: Made) -> None:
     made.post(NAIVE, LOOKUP, due=DUE + NAIVE, times=2)
 
     assert made.judged(figures.naive)[::2] == (f"duplicate={NAIVE}", True)
+
+
+def test_every_figure_is_listed() -> None:
+    page = Path(figures.__file__).parents[2] / "docs" / "figures.md"
+    row = re.compile(r"^\| ([A-Z0-9]+) \| .* `make figure ID=(\w+)` \|$", re.MULTILINE)
+    listed = row.findall(page.read_text())
+
+    assert [name for name, named in listed if name != named] == []
+    assert {name for name, _ in listed} == {*EVERY, "BUDGET"}
 
 
 def test_every_figure_has_a_control_that_exists() -> None:
