@@ -108,8 +108,8 @@ conformance: $(STAMP) $(CONFORMANCE)/.installed ## the engine against graphql-co
 SEED ?= 7
 TARGETS ?= 300
 .PHONY: crash
-crash: $(STAMP) ## kill everything under load and count what the world has seen: SEED=7 TARGETS=300; BREAK=1 puts a bug in
-	@$(BIN)/python -m bench.crash.run $(if $(SEED),--seed $(SEED)) $(if $(TARGETS),--targets $(TARGETS)) $(if $(BREAK),--break $(BREAK))
+crash: $(STAMP) ## kill everything under load and count what the world has seen: SEED=7 TARGETS=300; QUICK=1, BREAK=1 puts a bug in
+	@$(BIN)/python -m bench.crash.run $(if $(SEED),--seed $(SEED)) $(if $(TARGETS),--targets $(TARGETS)) $(if $(QUICK),--quick) $(if $(BREAK),--break $(BREAK))
 
 .PHONY: schema
 schema: $(STAMP) ## write schema.graphql and openapi.json anew

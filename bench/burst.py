@@ -169,8 +169,8 @@ async def _tokens(url: str | None) -> list[str]:
         return await asyncio.gather(*(connect(number) for number in range(ACCOUNTS)))
 
 
-async def _written(owner: asyncpg.Pool, targets: int, tokens: list[str]) -> datetime:
-    """Writes down accounts, posts and targets; answers when the first is due."""
+async def place(owner: asyncpg.Pool) -> tuple[UUID, UUID, UUID]:
+    """Makes a workspace with a brand, and a person; answers their ids."""
     workspace, brand, user = ids.new(Tag.WORKSPACE), ids.new(Tag.BRAND), ids.new(Tag.USER)
     await owner.execute(
         "INSERT INTO users (id, email, name, password_hash) VALUES ($1, 'b@example.org', 'B', '')",
@@ -180,6 +180,12 @@ async def _written(owner: asyncpg.Pool, targets: int, tokens: list[str]) -> date
     await owner.execute(
         "INSERT INTO brands (id, workspace_id, name) VALUES ($1, $2, 'B')", brand, workspace
     )
+    return workspace, brand, user
+
+
+async def _written(owner: asyncpg.Pool, targets: int, tokens: list[str]) -> datetime:
+    """Writes down accounts, posts and targets; answers when the first is due."""
+    workspace, brand, user = await place(owner)
     accounts = [ids.new(Tag.ACCOUNT) for _ in tokens]
     await owner.executemany(
         "INSERT INTO accounts (id, workspace_id, brand_id, network, external_id, handle, name,"

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 
-from bench import burst, equal, growth, lateness, limits, speed
+from bench import burst, equal, growth, lateness, limits, refusals, renewals, speed
 from bench.crash import figures as crash
 from bench.result import Asked, Result
 
@@ -20,6 +20,8 @@ FIGURES: Mapping[str, Callable[[Asked], Result]] = {
     "BURST": burst.begun_figure,
     "FLOOD": burst.started_figure,
     "PAIR": burst.shared_figure,
+    "P9": renewals.figure,
+    "P12": refusals.figure,
     **crash.FIGURES,
 }
 

@@ -4,13 +4,14 @@ import asyncio
 import itertools
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from bench.crash import history
 from bench.crash.client import OK, REFUSED, UNKNOWN, Client, Said
 from bench.crash.journal import Journal
-from bench.crash.plan import BRANDS, MODES, Account, Action, Planned
+from bench.crash.plan import BRANDS, LEAD, MODES, Account, Action, Planned
 
 AT_ONCE = 12
 LOOKS = 3
@@ -83,21 +84,26 @@ class Load:
         await asyncio.sleep(max(0.0, self._begin + offset - time.time()))
 
     async def _one(self, post: Planned, brand: int) -> None:
-        id_ = await self._create(post, self._brands[brand])
-        if id_ is not None and post.action is not None:
-            await self._until(post.action.at)
-            await self._act(post.number, id_, post.action)
+        id_, slip = await self._create(post, self._brands[brand])
+        if id_ is not None and (action := post.action) is not None:
+            action = replace(action, at=action.at + slip, due=action.due + slip)
+            await self._until(action.at)
+            await self._act(post.number, id_, action)
 
-    async def _create(self, post: Planned, brand: str) -> str | None:
-        """Schedules a post; when the answer is lost, looks for it among the newest."""
-        due = self._begin + post.due
-        self.last_due = max(self.last_due, due)
-        given = {
-            "content": post.text,
-            "targetAccountIds": [self._accounts[handle] for handle in post.accounts],
-            "scheduledAt": _spelled(due),
-        }
+    async def _create(self, post: Planned, brand: str) -> tuple[str | None, float]:
+        """Schedules a post; when the answer is lost, looks for it among the newest.
+
+        Who comes late, because an API or the machine was slow, plans for as much later: answers by
+        how many seconds.
+        """
         async with self._gate:
+            due = max(self._begin + post.due, round(time.time() + LEAD, 3))
+            self.last_due = max(self.last_due, due)
+            given = {
+                "content": post.text,
+                "targetAccountIds": [self._accounts[handle] for handle in post.accounts],
+                "scheduledAt": _spelled(due),
+            }
             said = await self._client.ask("POST", f"/brands/{brand}/posts", given)
             id_ = said.body["id"] if said.outcome == OK else None
             for _ in range(LOOKS if said.outcome == UNKNOWN else 0):
@@ -106,7 +112,7 @@ class Load:
         outcome = OK if id_ is not None else said.outcome
         facts = {"id": id_, "due": due, "text": post.text, "accounts": list(post.accounts)}
         self._write(post.number, "create", outcome, said, **facts)
-        return id_
+        return id_, due - self._begin - post.due
 
     async def _find(self, brand: str, number: int) -> str | None:
         found = await self._client.read(f"/brands/{brand}/posts?limit={NEWEST}")

@@ -96,6 +96,8 @@ class Weather:
 
 # A lost answer of a network that can only be listed takes a minute to settle.
 SHORT = Weather(most_lost=1)
+# Over in a minute and a half, though many answers that only a list can settle would take longer.
+QUICK, SOON = Weather(kill=300, faults=0.02, most_lost=1), 20.0
 CALM = Weather(kill=0, kill_api=0, redis=0, postgres=0, pause=0, faults=0.0)
 
 

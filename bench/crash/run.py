@@ -19,7 +19,7 @@ from bench.crash.journal import Journal
 from bench.crash.lateness import Late
 from bench.crash.load import Load
 from bench.crash.nemesis import Nemesis
-from bench.crash.plan import Plan, draw
+from bench.crash.plan import QUICK, SOON, Plan, draw
 from bench.crash.points import Points
 from bench.crash.stage import Stage, staged
 
@@ -40,6 +40,7 @@ class Run:
     digest: str
     folder: Path
     hits: Counter[str] = field(default_factory=Counter)
+    took: float = 0.0  # seconds, from the start of the servers until all was gone
 
     def __str__(self) -> str:
         found = self.verdict
@@ -107,7 +108,7 @@ async def _quiet(load: Load) -> None:
         await asyncio.sleep(LOOK)
 
 
-def result(plan: Plan, folder: Path, hits: Counter[str] | None = None) -> Run:
+def result(plan: Plan, folder: Path, hits: Counter[str] | None = None, took: float = 0.0) -> Run:
     """Judges what a run has left in its folder."""
     names = ("recorder", "ledger", "states", "acts")
     recorded, ledger, states, acts = (history.read(folder / f"{name}.jsonl") for name in names)
@@ -115,7 +116,7 @@ def result(plan: Plan, folder: Path, hits: Counter[str] | None = None) -> Run:
     verdict = judge(recorded, ledger, states, kinds)
     calm, every = lateness.measure(recorded, ledger, acts)
     digest = hashlib.sha256((folder / "recorder.jsonl").read_bytes()).hexdigest()
-    return Run(plan, verdict, calm, every, digest, folder, hits or Counter())
+    return Run(plan, verdict, calm, every, digest, folder, hits or Counter(), took)
 
 
 async def _run(plan: Plan, folder: Path, broken: str | None) -> Run:
@@ -124,9 +125,10 @@ async def _run(plan: Plan, folder: Path, broken: str | None) -> Run:
     assert main is not None  # noqa: S101 - we are in it
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, main.cancel)
+    begun = time.monotonic()
     async with staged(plan, folder, broken) as stage:
         hits = await _play(plan, stage, folder)
-    return result(plan, folder, hits)
+    return result(plan, folder, hits, time.monotonic() - begun)
 
 
 def run(plan: Plan, name: str, broken: str | None = None) -> Run:
@@ -165,10 +167,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.crash.run")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--targets", type=int, default=300)
+    parser.add_argument("--quick", action="store_true")
     parser.add_argument("--break", dest="broken", choices=["1", *sabotage.WAYS])
     asked = parser.parse_args()
     broken = "resend" if asked.broken == "1" else asked.broken
-    plan = draw(asked.seed, asked.targets)
+    plan = draw(asked.seed, asked.targets, *((QUICK, SOON) if asked.quick else ()))
     return 0 if tell(run(plan, str(asked.seed), broken)) else 1
 
 

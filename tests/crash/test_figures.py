@@ -12,7 +12,7 @@ import pytest
 from bench.crash import figures
 from bench.crash.figures import NAIVE, RUNS, RUNS_OF
 from bench.crash.history import Line
-from bench.crash.plan import POINTS, draw
+from bench.crash.plan import POINTS, Weather, draw
 from bench.crash.run import Run, result, tell
 from bench.crash.sabotage import WAYS
 from bench.figure import FIGURES as EVERY
@@ -51,11 +51,17 @@ class Made:
         state = {"post": number, "id": "p", "phase": status, "updatedAt": end}
         self.files["states"].append({**state, "targets": [{**target, **why}]})
 
-    def judged(self, judge: Callable[[Run], Result], **hits: int) -> Result:
+    def judged(
+        self,
+        judge: Callable[[Run], Result],
+        weather: Weather | None = None,
+        took: float = 0.0,
+        **hits: int,
+    ) -> Result:
         for name, lines in self.files.items():
             file = self.folder / f"{name}.jsonl"
             file.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-        return judge(result(draw(1, 300), self.folder, Counter(hits)))
+        return judge(result(draw(1, 300, weather), self.folder, Counter(hits), took))
 
 
 @pytest.fixture
@@ -90,9 +96,17 @@ def test_something_is_broken(made: Made) -> None:
 def test_every_point_has_to_be_hit(made: Made) -> None:
     made.post(1, KEY)
     enough = dict.fromkeys(POINTS, RUNS)
+    weather = Weather(points_runs=RUNS)
 
-    assert made.judged(figures.at_points, **enough)[2]
-    assert not made.judged(figures.at_points, **{**enough, "swept": RUNS - 1})[2]
+    assert made.judged(figures.at_points, weather, **enough)[2]
+    assert not made.judged(figures.at_points, weather, **{**enough, "swept": RUNS - 1})[2]
+
+
+def test_a_slice_has_to_be_over_in_time(made: Made) -> None:
+    made.post(1, KEY)
+
+    assert made.judged(figures.in_time, took=figures.SLICE)[2]
+    assert not made.judged(figures.in_time, took=figures.SLICE + 1)[2]
 
 
 @pytest.mark.parametrize(
