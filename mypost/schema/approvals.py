@@ -21,7 +21,7 @@ from mypost.schema.common import (
     relation,
     values,
 )
-from mypost.schema.rules import ruled
+from mypost.schema.rules import once, ruled
 from mypost.schema.users import User
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ class ApprovalActionInput:
     """The request to act on."""
 
     id: strawberry.ID
+    idempotency_key: str | None = once()
 
 
 @strawberry.input(description="The request to reject, and why.")
@@ -108,6 +109,7 @@ class RejectApprovalInput:
 
     id: strawberry.ID
     reason: str = ruled(rules.length(MAX_REASON))
+    idempotency_key: str | None = once()
 
 
 @strawberry.type(description="The request, or why not.")

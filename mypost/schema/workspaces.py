@@ -119,6 +119,7 @@ class TransferWorkspaceInput:
 
     id: strawberry.ID
     user_id: strawberry.ID
+    idempotency_key: str | None = once()
 
 
 @strawberry.input(description="The workspace to delete; `force` cancels what it has scheduled.")
