@@ -21,7 +21,7 @@ MAX_KEY = 255
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """How an answer that is no row is remembered, and found again."""
+    """How an answer that is no row, and tells a secret, is remembered, and made again."""
 
     refer: Callable[[Any], Any]
     restore: Callable[[Context, Any], Awaitable[Any]]

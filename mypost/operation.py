@@ -180,6 +180,7 @@ async def change(operation: Operation, ctx: Context, input: Any) -> Any:
 
 async def _change_once(operation: Operation, ctx: Context, input: Any, using: Once) -> Any:
     """Makes a change and keeps its key in one transaction; or answers again what it made."""
+    using.secret = operation.again is not None
     try:
         async with ctx.transaction() as inside:
             await using.begin(inside.db)

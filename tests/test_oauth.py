@@ -590,3 +590,41 @@ async def test_a_fault_of_ours_ends_the_connection_and_tells_nothing(
 def test_an_address_to_go_on_to_is_a_web_address(address: str) -> None:
     with pytest.raises(BadSettings, match="MYPOST_CONNECTED_URL must start with http"):
         settings.read({"MYPOST_CONNECTED_URL": address})
+
+
+AGAIN = (
+    "mutation($i: ConnectSocialAccountInput!) { connectSocialAccount(input: $i)"
+    " { connection { connectionId state authorizationUrl } userErrors { code } } }"
+)
+
+
+async def asked_again(ann: Person, by: str) -> list[dict]:
+    """What an offer is answered, twice, with one key."""
+    if by == "graphql":
+        given = {"brandId": ann.brand, "network": NETWORK.upper(), "idempotencyKey": "once"}
+        told = [(await ann.gql(AGAIN, i=given))["data"] for _ in range(2)]
+        return [each["connectSocialAccount"]["connection"] for each in told]
+    path, key = f"/brands/{ann.brand}/social-accounts", {"idempotency-key": "once"}
+    sent = [await ann.rest("POST", path, {"network": NETWORK}, headers=key) for _ in range(2)]
+    assert [each.status_code for each in sent] == [201, 201]
+    assert sent[1].headers["idempotency-replayed"] == "true"
+    assert sent[1].headers["location"] == sent[0].headers["location"]
+    return [each.json() for each in sent]
+
+
+@pytest.mark.parametrize("by", ["graphql", "rest"])
+async def test_an_offer_that_is_asked_for_again_has_a_new_state(
+    house: House, ann: Person, by: str
+) -> None:
+    first, again = await asked_again(ann, by)
+    old, new = [await consent(ann.api.http, each["authorizationUrl"]) for each in (first, again)]
+
+    assert again["connectionId"] == first["connectionId"]
+    assert again["state"] != first["state"]
+    kept = await house.owner.fetch("SELECT k::text FROM idempotency_keys k")
+    for state in (first["state"], again["state"]):
+        assert not [each for (each,) in kept if state in each or state.encode().hex() in each]
+    before = await house.digest()
+    assert (await ann.api.http.get(old)).status_code == 400
+    assert await house.digest() == before
+    assert (await ann.api.http.get(new)).status_code == 200

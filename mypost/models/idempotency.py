@@ -52,6 +52,7 @@ class Once:
     workspace_id: UUID | None = None
     reference: Any = None
     kept: bool = False
+    secret: bool = False  # the answer tells what nobody may keep
 
     async def begin(self, db: Db) -> None:
         """Holds the key until commit. Raises Busy, KeyReused, or Known when it has been used."""
@@ -79,6 +80,8 @@ class Once:
         self.kept = True
 
     async def answered(self, db: Db, answer: Answer) -> None:
-        """Adds the answer: whoever asks again is given the same."""
+        """Adds the answer: whoever asks again is given the same; one with a secret is not kept."""
+        if self.secret:
+            return
         who = self.user_id, self.operation, self.key, self.workspace_id
         await db.run(ANSWERED, *who, answer.status, answer.headers, answer.body)

@@ -31,16 +31,15 @@ LIFE = timedelta(minutes=10)
 
 async def _offer_again(ctx: Context, made: dict[str, str]) -> ConnectionOffer:
     """Offers again what an earlier request with the same key was offered, with a new state."""
-    offer = await ctx.get(rows.BY_ID, ids.parse(made["id"]), "connection", lock=True)
-    network, state = _on_offer(ctx, offer.network), secrets.token_urlsafe(32)
-    page = None
-    if network.oauth:
-        verifier = authorizations.verifier()
-        sealed = seal_verifier(ctx.keys, offer, verifier)
-        await rows.renew(ctx.db, offer.id, state, sealed)
-        page = authorizations.page(ctx, network, state, verifier)
-    else:
-        await rows.renew(ctx.db, offer.id, state, None)
+    async with ctx.transaction() as inside:
+        offer = await inside.get(rows.BY_ID, ids.parse(made["id"]), "connection", lock=True)
+        network, state = _on_offer(inside, offer.network), secrets.token_urlsafe(32)
+        page = sealed = None
+        if network.oauth:
+            verifier = authorizations.verifier()
+            sealed = seal_verifier(inside.keys, offer, verifier)
+            page = authorizations.page(inside, network, state, verifier)
+        await rows.renew(inside.db, offer.id, state, sealed)
     return _offered(network, offer, state, page)
 
 
