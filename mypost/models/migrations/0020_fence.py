@@ -5,5 +5,8 @@ from tortoise.migrations import operations as ops
 
 
 class Migration(migrations.Migration):
-    dependencies = [("mypost", "0016_workspaces")]
+    dependencies = [("mypost", "0019_moments")]
+
+    initial = False
+
     operations = [ops.RunSQL(Path(__file__).with_suffix(".sql").read_text())]

@@ -5,7 +5,7 @@ from tortoise.migrations import operations as ops
 
 
 class Migration(migrations.Migration):
-    dependencies = [("mypost", "0017_posts")]
+    dependencies = [("mypost", "0018_posts")]
 
     initial = False
 

@@ -6,7 +6,4 @@ from tortoise.migrations import operations as ops
 
 class Migration(migrations.Migration):
     dependencies = [("mypost", "0017_people")]
-
-    initial = False
-
     operations = [ops.RunSQL(Path(__file__).with_suffix(".sql").read_text())]
