@@ -23,7 +23,7 @@ WRONG = {"no": "such"}
 REST_NAMES = {argument: name for name, argument in PAGING.items()}
 BACKWARD = {"last", "before"}
 FORMATS = {"date-time": ("soon", "2026-02-30T00:00:00Z", "2026-01-01"), "email": ("nope",),
-           "uri": ("nope",)}  # fmt: skip
+           "date": ("soon", "2026-02-30"), "uri": ("nope",)}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -142,12 +142,19 @@ def _by_type(shape: dict[str, Any], good: Any) -> Iterator[Any]:
         yield from ("perhaps", 7, WRONG)
     elif kind == "array":
         yield from (WRONG, [None], [WRONG], [[WRONG]])
+        yield from ([{**(good or [{}])[0], name: WRONG}] for name in _inner(shape))
         if (most := shape.get("maxItems")) is not None:
             yield (good or ["x"])[:1] * (most + 1)
     elif kind == "object":
-        yield from (7, "x", [WRONG], WRONG, *({name: WRONG} for name in shape["properties"]))
+        yield from (7, "x", [WRONG], WRONG, *({name: WRONG} for name in _inner(shape)))
     elif kind is None:
         yield _nested(40)
+
+
+def _inner(shape: dict[str, Any]) -> list[str]:
+    """The fields of an object, or of the objects of a list, that cannot be an object themselves."""
+    inner = resolved(shape.get("items", shape)).get("properties", {})
+    return [name for name, each in inner.items() if resolved(each).get("type")]
 
 
 def _by_rule(shape: dict[str, Any]) -> Iterator[str]:
