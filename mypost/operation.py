@@ -194,7 +194,8 @@ async def _change_once(operation: Operation, ctx: Context, input: Any, using: On
         ctx.caller.replayed = True
         if known.answer is not None and ctx.caller.repeats:
             raise
-        return await restore(ctx, known.reference, operation.again)
+        async with ctx.transaction() as inside:
+            return await restore(inside, known.reference, operation.again)
 
 
 async def _resolve(

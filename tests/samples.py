@@ -167,6 +167,16 @@ class Setting:
         return {"brandId": self.ann.brand, "content": "Hello", "targetAccountIds": [account],
                 "mediaIds": [], "tags": ["spring"], "scheduledAt": NEW_YEAR}  # fmt: skip
 
+    async def contents(self) -> dict[str, Any]:
+        content = await self.content()
+        return {"brandId": content.pop("brandId"), "posts": [content, {**content, "tags": ["x"]}]}
+
+    async def in_brand_for_a_month(self) -> dict[str, Any]:
+        return {"brandId": self.ann.brand, "from": "2031-01-01", "to": "2031-01-31"}
+
+    async def in_workspace_for_a_month(self) -> dict[str, Any]:
+        return {**self.inside, "from": "2031-01-01", "to": "2031-01-31"}
+
     async def approval(self) -> dict[str, Any]:
         """A request of the only member, who may then decide it himself."""
         post = (await self.post())["id"]
@@ -256,6 +266,11 @@ SAMPLES: dict[str, Make] = {
     "brand.posts": S.posts,
     "createPost": S.content,
     "post": S.post,
+    "createPosts": S.contents,
+    "validatePost": S.content,
+    "duplicatePost": S.post,
+    "brand.calendar": S.in_brand_for_a_month,
+    "workspace.calendar": S.in_workspace_for_a_month,
     "updatePost": and_also(S.post, content="New", tags=["summer"], scheduledAt=NEW_YEAR),
     "deletePost": S.post,
     "schedulePost": and_also(S.post, scheduledAt=NEW_YEAR),

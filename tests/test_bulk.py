@@ -146,3 +146,18 @@ async def test_bulk_with_a_key_is_written_once(house: House, ann: Person) -> Non
     assert [r["faults"] for r in told] == [r["faults"] for r in first.json()["results"]]
     listed = await ann.rest("GET", f"/brands/{ann.brand}/posts")
     assert len(listed.json()["data"]) == 2
+
+
+async def test_where_approval_is_demanded_only_drafts_are_written(
+    house: House, door: Door, ann: Person
+) -> None:
+    account = await ann.account()
+    path = f"/workspaces/{ann.workspace}"
+    settings = {"settings": {"approvalRequired": True}}
+    assert (await ann.rest("PATCH", path, settings)).is_success
+
+    answer = await bulk(door, ann, item(account), item(account, scheduledAt=at(hours=1)))
+
+    (draft, planned) = answer["results"]
+    assert (draft["post"]["phase"], draft["faults"], planned["post"]) == ("draft", [], None)
+    assert [(f["code"], f["path"]) for f in planned["faults"]] == [("INVALID_STATE", "")]

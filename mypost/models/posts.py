@@ -168,6 +168,7 @@ STATUS_OF_PHASE = {
 STATUS_OF_STATE = {"claimed": "scheduled", "sending": "publishing", "confirming": "publishing"}
 MOVABLE = ("pending", "scheduled", "claimed")
 PLANNED = ("scheduled", "publishing")
+NOT_APPROVED = "This workspace demands approval: submit the post and have it approved first"
 UNAPPROVED = "MP002"  # what `migrations/0011_approvals.sql` raises
 
 
@@ -245,9 +246,7 @@ def approved() -> Iterator[None]:
     except asyncpg.PostgresError as error:
         if error.sqlstate != UNAPPROVED:
             raise
-        raise IllegalState(
-            "This workspace demands approval: submit the post and have it approved first"
-        ) from None
+        raise IllegalState(NOT_APPROVED) from None
 
 
 async def unschedule(db: Db, post: Post) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from mypost.context import Context
 from mypost.errors import Fault, FaultCode
-from mypost.models import batch, brands
+from mypost.models import batch, brands, workspaces
 from mypost.models import posts as rows
 from mypost.models.batch import New
 from mypost.models.brands import Brand
@@ -73,14 +73,15 @@ async def _restore(ctx: Context, made: list[dict[str, Any]]) -> CreatePostsPaylo
 async def create_posts(ctx: Context, brand: Brand, input: CreatePostsInput) -> CreatePostsPayload:
     """Writes up to 50 posts; each is written or told why not, whatever becomes of the others."""
     wishes = [_wish(each) for each in input.posts]
-    if any(wish.time.said for wish in wishes):
-        ctx.demand(Permission.POSTS_SCHEDULE, brand)
+    refusal = await _timed(ctx, brand) if any(wish.time.said for wish in wishes) else []
     accounts = await known(ctx, brand.id, wishes)
     news: dict[int, New] = {}
     told: dict[int, list[Fault]] = {}
     for index, (each, wish) in enumerate(zip(input.posts, wishes, strict=True)):
         judged = judge(ctx, wish, accounts)
         told[index] = list(dict.fromkeys([*faults_of(each), *judged.faults]))
+        if wish.time.said:
+            told[index] += refusal
         if not told[index]:
             news[index] = New(each.content, judged.aims, each.tags or (), wish.time.moment)
     written = dict(zip(news, await write(ctx, brand, list(news.values())), strict=True))
@@ -91,6 +92,15 @@ async def create_posts(ctx: Context, brand: Brand, input: CreatePostsInput) -> C
             for i in told
         ]
     )
+
+
+async def _timed(ctx: Context, brand: Brand) -> list[Fault]:
+    """What refuses every post that has a time: nothing new has been approved yet."""
+    ctx.demand(Permission.POSTS_SCHEDULE, brand)
+    workspace = await ctx.get(workspaces.BY_ID, brand.workspace_id, "workspace")
+    if not workspace.approval_required:
+        return []
+    return [Fault((), rows.NOT_APPROVED, FaultCode.INVALID_STATE)]
 
 
 def _wish(each: BulkPostInput) -> Wish:

@@ -103,7 +103,7 @@ ROUTES = (
     Route("POST", "/brands/{brandId}/posts", "createPost", 201, include=TARGETS),
     Route(
         "POST", "/brands/{brandId}/posts/bulk", "createPosts",
-        include=("results.post", "results.post.targets"),
+        include=("results.post", *(f"results.post.{name}" for name in TARGETS)),
     ),
     Route("POST", "/brands/{brandId}/posts/validate", "validatePost"),
     Route("GET", "/brands/{brandId}/calendar", "brand.calendar"),
