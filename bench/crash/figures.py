@@ -6,7 +6,7 @@ from datetime import datetime
 
 from bench.crash import history
 from bench.crash.history import Line, Promise, World
-from bench.crash.plan import CALM, POINTS, QUICK, SOON, Plan, Weather, draw
+from bench.crash.plan import CALM, QUICK, SOON, Plan, Weather, draw
 from bench.crash.run import Run, run
 from bench.result import Asked, Result
 
@@ -40,7 +40,7 @@ def kept(found: Run) -> Result:
 def at_points(found: Run) -> Result:
     """The same, and a worker has died at each point often enough."""
     measured, limit, held = kept(found)
-    least = min(found.hits[point] for point in POINTS)
+    least = min(found.hits[point] for point in found.plan.weather.points)
     runs = found.plan.weather.points_runs
     return Result(f"{measured},runs>={least}", f"{limit},runs>={runs}", held and least >= runs)
 
@@ -146,7 +146,7 @@ def naive(found: Run) -> Result:
 
 KILLS = Weather(kill=250, kill_api=0, redis=0, postgres=0, pause=0, faults=0.0, acted=0.0)
 LOST = replace(
-    CALM, kill=3_000, armed=1.0, points=("after_first_byte", "answered"), kinds=("lookup", "blind")
+    CALM, points_runs=15, points=("after_first_byte", "answered"), kinds=("lookup", "blind")
 )
 RUNS_OF = {
     "P1": Figure(lambda seed, cases: draw(seed, cases or 10_000), kept, "resend"),
@@ -177,7 +177,7 @@ RUNS_OF = {
 # P11 is about the controls: each bug must show, and without it nothing does.
 NAIVE_WAYS = {
     "resend": lambda seed: draw(seed, 600, Weather(faults=0.15)),
-    "commit_after": lambda seed: draw(seed, 600, LOST),
+    "commit_after": lambda seed: draw(seed, 600, LOST, 300.0),
 }
 
 

@@ -7,7 +7,7 @@ from collections import Counter, deque
 
 from bench.crash.journal import Journal
 from bench.crash.nemesis import KILLED
-from bench.crash.plan import POINTS
+from bench.crash.plan import Plan
 from bench.crash.processes import Kept
 
 PATIENCE = 15.0  # a worker that does not come by its point is given another
@@ -18,10 +18,11 @@ LAST_PASS = 3
 class Points:
     """Arms each worker that is started in one place with the next point."""
 
-    def __init__(self, worker: Kept, journal: Journal, runs: int, seed: int) -> None:
-        wanted = [point for point in POINTS for _ in range(runs)]
-        random.Random(f"points:{seed}").shuffle(wanted)
-        self._chance = random.Random(f"passes:{seed}")
+    def __init__(self, worker: Kept, journal: Journal, plan: Plan) -> None:
+        runs = plan.weather.points_runs
+        wanted = [point for point in plan.weather.points for _ in range(runs)]
+        random.Random(f"points:{plan.seed}").shuffle(wanted)
+        self._chance = random.Random(f"passes:{plan.seed}")
         self._wanted, self._tries = deque(wanted), Counter[str]()
         self._runs, self._worker, self._journal = runs, worker, journal
         self._at, self._since, self._impatient = "", time.monotonic(), False

@@ -92,7 +92,7 @@ async def _nemesis(plan: Plan, stage: Stage, acts: Journal, begin: float) -> Cou
 
 
 async def _points(plan: Plan, stage: Stage, acts: Journal, load: Load) -> Counter[str]:
-    points = Points(stage.workers[0], acts, plan.weather.points_runs, plan.seed)
+    points = Points(stage.workers[0], acts, plan)
     await points.run()
     load.stop()
     return points.hits
