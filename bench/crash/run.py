@@ -48,7 +48,7 @@ class Run:
             f"crash seed={self.plan.seed} scheduled={found.scheduled} accepted={found.accepted}"
             f" lost={len(found.lost)} duplicate={len(found.duplicate)}"
             f" needs_confirmation={len(found.needs_confirmation)}"
-            f" p50={self.calm.p50:.3f} p99={self.calm.p99:.3f} sha256={self.digest}"
+            f" p50={self.every.p50:.3f} p99={self.every.p99:.3f} sha256={self.digest}"
         )
 
 

@@ -166,11 +166,14 @@ def test_an_inversion_with_a_cause_is_none(made: Made) -> None:
 
 
 def test_lateness_is_a_figure_too(made: Made) -> None:
-    made.post(1, KEY, first=DUE + figures.LATE_P99)
-    on_time = made.judged(figures.without_redis)
-    made.post(2, BLIND, first=DUE + 9)
+    for number in range(figures.ENOUGH - 1):
+        made.post(number, KEY, due=DUE + number, first=DUE + number + 0.9)
+    assert not made.judged(figures.without_redis)[2]
 
-    assert on_time[2]
+    made.post(90, KEY, due=DUE + 90, first=DUE + 90 + figures.LATE_P99)
+    assert made.judged(figures.without_redis)[2]
+
+    made.post(91, BLIND, first=DUE + 9)
     assert not made.judged(figures.without_redis)[2]
 
 
