@@ -34,8 +34,19 @@ def names(answer: Answer, field: Field) -> bool:
     return field.argument in str(answer.request_id) or field.name in str(answer.request_id)
 
 
+def faults(body: Any) -> list[dict[str, Any]]:
+    """What an answer that is no refusal tells all the same: validating, or one of many."""
+    if isinstance(body, list):
+        return [fault for item in body for fault in faults(item)]
+    if not isinstance(body, dict):
+        return []
+    return [*(body.get("faults") or ()), *faults([v for k, v in body.items() if k != "faults"])]
+
+
 def refused(answer: Answer, row: Row, field: Field, value: Any) -> bool:
     """Whether an answer is the refusal a spoiled field deserves."""
+    if told := faults(answer.body):
+        return {fault["path"].split(".")[0] for fault in told} == {field.name}
     lost = answer.code == "NOT_FOUND" and field.id and not isinstance(value, dict)
     own = field.place == "path" or field.required
     return (lost and own) or (answer.code == "VALIDATION_ERROR" and names(answer, field))
