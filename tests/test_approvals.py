@@ -21,6 +21,10 @@ QUEUE = (
     " { approvals(filter: $filter, first: $first, after: $after)"
     " { nodes { id status post { id } requester { name } } pageInfo { endCursor } } } }"
 )
+REJECT = (
+    "mutation($i: RejectApprovalInput!) { rejectApproval(input: $i)"
+    " { approval { status } userErrors { code } } }"
+)
 LIVE = """
 subscription($workspaceId: ID!, $brandId: ID, $after: String) {
   approvalChanged(workspaceId: $workspaceId, brandId: $brandId, after: $after) {
@@ -160,6 +164,21 @@ async def test_a_request_is_settled_once(
     assert await house.digest() == before
 
 
+async def test_a_decision_sent_again_by_key_is_answered_again(ann: Person, bob: Person) -> None:
+    _, first = await submitted(ann)
+    _, second = await submitted(ann)
+    path, key = f"/approvals/{first}/approve", {"idempotency-key": "once"}
+    rejection = {"id": second, "reason": "no", "idempotencyKey": "once too"}
+
+    said = [await bob.rest("POST", path, headers=key) for _ in range(2)]
+    told = [(await bob.gql(REJECT, i=rejection))["data"]["rejectApproval"] for _ in range(2)]
+
+    assert [answer.status_code for answer in said] == [200, 200]
+    assert said[0].content == said[1].content
+    assert said[1].headers["idempotency-replayed"] == "true"
+    assert told[0] == told[1] == {"approval": {"status": "REJECTED"}, "userErrors": []}
+
+
 async def test_only_a_draft_is_submitted(
     door: Door, house: House, ann: Person, bob: Person
 ) -> None:
@@ -283,6 +302,16 @@ async def test_the_words_of_one_target_are_part_of_what_is_approved(
         assert (await ann.rest("GET", f"/approvals/{id}")).json()["status"] == "voided"
 
 
+async def test_words_for_one_account_void(door: Door, ann: Person, bob: Person) -> None:
+    post, _ = await approved(ann, bob)
+    account = (await door.call(ann, "post", id=post)).ok["targetAccountIds"][0]
+
+    own = [{"accountId": account, "content": "Only here"}]
+    changed = (await door.call(ann, "update_post", id=post, targets=own)).ok
+
+    assert (changed["phase"], changed["approval"]["status"]) == ("draft", "voided")
+
+
 async def test_a_deleted_post_takes_its_open_request_along(
     door: Door, ann: Person, bob: Person
 ) -> None:
@@ -334,6 +363,14 @@ async def test_nothing_unapproved_is_planned_where_approval_is_demanded(
 
     assert made.code == "CONFLICT"
     assert await house.digest() == before
+
+
+async def test_a_copy_of_what_is_approved_is_not(ann: Person, bob: Person) -> None:
+    post, _ = await approved(ann, bob)
+
+    copy = (await ann.rest("POST", f"/posts/{post}/duplicate")).json()
+
+    assert (copy["phase"], copy["approval"]) == ("draft", None)
 
 
 async def test_what_is_approved_goes_out(
