@@ -143,6 +143,11 @@ TARGETS = Relation(
 TARGET_BY_ID = Relation(Target, "targets", "id", "id", where="NOT removed", columns=SHOWN, one=True)
 TAGS = Relation(PostTag, "post_tags", "id", "post_id", order="tag")
 
+# Whether a target `{row}` tells why it is not published; what is no object is left to Python.
+HAS_ERROR = (
+    "({row}.error IS NOT NULL AND (jsonb_typeof({row}.error) = 'object'"
+    " OR unspelled('error') IS NULL))"
+)
 # What a post's list says of its accounts and tags, as SQL of the post `{row}`.
 ACCOUNTS_OF = (
     "ARRAY(SELECT t.account_id FROM targets t WHERE t.post_id = {row}.id AND NOT t.removed"

@@ -124,7 +124,7 @@ class Target(Node):
     published_at: datetime | None
     attempts: int
     next_attempt_at: datetime | None
-    error: TargetError | None = computed(target_error, sql="{row}.error IS NOT NULL")
+    error: TargetError | None = computed(target_error, sql=posts.HAS_ERROR)
     risk: TargetRisk | None
     account: SocialAccount = relation(accounts.OF_TARGET, "Where it goes.")
 
