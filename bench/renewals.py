@@ -108,6 +108,7 @@ def _sending(workspace: UUID, account: UUID, cipher: bytes, grant: Grant) -> Sen
         handle_ends_at=None,
         lane_fence=0,
         others=(),
+        options={},
     )
 
 
