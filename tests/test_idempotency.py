@@ -166,7 +166,7 @@ async def test_who_has_left_is_answered_nothing_again(house: House, api: Api, an
 
 
 async def test_of_fifty_at_once_one_makes_a_post(house: House, ann: Person) -> None:
-    # slow: eight rounds of fifty requests; `make figure ID=I1` does two hundred
+    # slow: eight rounds of fifty requests
     path = f"/brands/{ann.brand}/posts"
     for n in range(ROUNDS):
         key, body = keyed(f"round {n}"), new(ann, content=f"Round {n}")
