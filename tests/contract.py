@@ -138,6 +138,7 @@ class Stage:
             " network = 'facebook', token_expires_at = '2026-02-01T00:00:00Z' WHERE id = $1",
             account,
         )  # fmt: skip
+        await sql.execute("UPDATE lanes SET network = 'facebook' WHERE account_id = $1", account)
         find = "SELECT id::text FROM roles WHERE workspace_id = $1 AND name = $2"
         editor, manager = [
             await house.value(find, john.workspace, n) for n in ("Editor", "Manager")
