@@ -20,22 +20,28 @@ class Writer:
     def __init__(self, lanes: Lanes) -> None:
         self._lanes = lanes
         self._waiting: list[_Waiting] = []
+        self._working = False
         self.tasks: set[asyncio.Task[None]] = set()
 
     async def write(self, outcome: Outcome) -> bool:
         """Writes one; False when its fence or state has moved on. Raises what the database did."""
         each = _Waiting(outcome, asyncio.get_running_loop().create_future())
         self._waiting.append(each)
-        if not self.tasks:
+        if not self._working:
+            self._working = True
             task = asyncio.create_task(self._work())
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
         return await each.written
 
     async def _work(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting[:TOGETHER], self._waiting[TOGETHER:]
-            await self._together(batch)
+        # Said here and not when the task is done: who comes between the two would wait for ever.
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:TOGETHER], self._waiting[TOGETHER:]
+                await self._together(batch)
+        finally:
+            self._working = False
 
     async def _together(self, batch: Sequence[_Waiting]) -> None:
         """Writes a batch; a row that refuses its facts is no reason to keep back the others."""

@@ -92,3 +92,13 @@ async def test_no_more_are_begun_at_once_than_a_crash_may_leave_behind(world):
     assert await dispatcher.run_once() == TOGETHER + 4
     assert dispatcher._lanes.begun == [TOGETHER, 4]
     assert len(await world.sent()) == TOGETHER + 4
+
+
+async def test_who_comes_when_the_writer_is_about_to_stop_is_written_too(world):
+    """One after the other: the second comes before the first one's task is told to be done."""
+    targets, found = await sent(world, "a", "b", "c")
+    writer = Writer(world.lanes)
+    async with asyncio.timeout(10):
+        moved = [await writer.write(live(found[name], name)) for name in "abc"]
+    assert moved == [True, True, True]
+    assert await world.states(*targets) == ["published"] * 3
