@@ -20,11 +20,14 @@ $$;
 -- Takes what is due and puts the next attempt off: 1, 4, 16 … minutes, a day at most, eight times.
 CREATE FUNCTION mails_take(most int) RETURNS SETOF mails LANGUAGE sql SECURITY DEFINER
 SET search_path = public, pg_temp AS $$
-  UPDATE mails SET attempts = attempts + 1,
-    due_at = CASE WHEN attempts < 7
-      THEN mypost_now() + least(interval '1 minute' * 4 ^ attempts, interval '1 day') END
-  WHERE id IN (SELECT id FROM mails WHERE due_at <= mypost_now() ORDER BY due_at LIMIT most FOR UPDATE SKIP LOCKED)
-  RETURNING *
+  -- Read once: asked again for each row, as some plans would, the limit counts for nothing.
+  WITH due AS MATERIALIZED (
+    SELECT id FROM mails WHERE due_at <= mypost_now() ORDER BY due_at LIMIT most FOR UPDATE SKIP LOCKED)
+  UPDATE mails m SET attempts = m.attempts + 1,
+    due_at = CASE WHEN m.attempts < 7
+      THEN mypost_now() + least(interval '1 minute' * 4 ^ m.attempts, interval '1 day') END
+  FROM due WHERE m.id = due.id
+  RETURNING m.*
 $$;
 
 -- What has been sent leaves no text behind.
