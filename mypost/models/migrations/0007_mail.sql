@@ -20,14 +20,11 @@ $$;
 -- Takes what is due and puts the next attempt off: 1, 4, 16 … minutes, a day at most, eight times.
 CREATE FUNCTION mails_take(most int) RETURNS SETOF mails LANGUAGE sql SECURITY DEFINER
 SET search_path = public, pg_temp AS $$
-  -- Read once: asked again for each row, as some plans would, the limit counts for nothing.
-  WITH due AS MATERIALIZED (
-    SELECT id FROM mails WHERE due_at <= mypost_now() ORDER BY due_at LIMIT most FOR UPDATE SKIP LOCKED)
-  UPDATE mails m SET attempts = m.attempts + 1,
-    due_at = CASE WHEN m.attempts < 7
-      THEN mypost_now() + least(interval '1 minute' * 4 ^ m.attempts, interval '1 day') END
-  FROM due WHERE m.id = due.id
-  RETURNING m.*
+  UPDATE mails SET attempts = attempts + 1,
+    due_at = CASE WHEN attempts < 7
+      THEN mypost_now() + least(interval '1 minute' * 4 ^ attempts, interval '1 day') END
+  WHERE id IN (SELECT id FROM mails WHERE due_at <= mypost_now() ORDER BY due_at LIMIT most FOR UPDATE SKIP LOCKED)
+  RETURNING *
 $$;
 
 -- What has been sent leaves no text behind.
@@ -61,7 +58,7 @@ BEGIN
   END IF;
 END $$;
 
--- Who sets a lost password anew takes his account back: what anybody made with it before is void.
+-- A reset is used once, ends every session, and makes the others of the same person void.
 CREATE FUNCTION reset_use(token_hash bytea, new text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE person uuid;
@@ -69,33 +66,14 @@ BEGIN
   UPDATE password_resets SET used_at = mypost_now()
     WHERE hash = token_hash AND used_at IS NULL AND expires_at > mypost_now() RETURNING user_id INTO person;
   IF person IS NULL THEN RETURN false; END IF;
+  UPDATE password_resets SET used_at = mypost_now() WHERE user_id = person AND used_at IS NULL;
   UPDATE users SET password_hash = new, updated_at = mypost_now() WHERE id = person;
   UPDATE sessions SET revoked_at = mypost_now(), revoked_why = 'password' WHERE user_id = person AND revoked_at IS NULL;
-  UPDATE access_tokens SET revoked_at = mypost_now() WHERE user_id = person AND revoked_at IS NULL;
   RETURN true;
 END $$;
 
--- Looked at before a password is hashed: a made-up token costs nothing.
-CREATE FUNCTION reset_holds(token_hash bytea) RETURNS boolean
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-  SELECT EXISTS (SELECT 1 FROM password_resets
-    WHERE hash = token_hash AND used_at IS NULL AND expires_at > mypost_now())
-$$;
-
--- A password that is changed makes the letters void that would set another.
-CREATE FUNCTION resets_void() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = public, pg_temp AS $$
-BEGIN
-  UPDATE password_resets SET used_at = mypost_now() WHERE user_id = NEW.id AND used_at IS NULL;
-  RETURN NULL;
-END $$;
-REVOKE EXECUTE ON FUNCTION resets_void() FROM PUBLIC;
-CREATE TRIGGER resets_void AFTER UPDATE OF password_hash ON users
-  FOR EACH ROW EXECUTE FUNCTION resets_void();
-
 ALTER TABLE invitations ADD FOREIGN KEY (workspace_id) REFERENCES workspaces (id);
--- A role that is deleted takes its settled invitations with it; an open one keeps it.
-ALTER TABLE invitations ADD FOREIGN KEY (workspace_id, role_id) REFERENCES roles (workspace_id, id) ON DELETE CASCADE;
+ALTER TABLE invitations ADD FOREIGN KEY (workspace_id, role_id) REFERENCES roles (workspace_id, id);
 ALTER TABLE invitations ADD FOREIGN KEY (invited_by) REFERENCES users (id);
 ALTER TABLE invitations ADD UNIQUE (hash);
 ALTER TABLE invitations ADD CHECK (status IN ('pending', 'accepted', 'revoked'));
@@ -134,7 +112,7 @@ DO $$
 DECLARE f text;
 BEGIN
   FOREACH f IN ARRAY ARRAY['mail_add(uuid, text, text, bytea)', 'reset_open(text, uuid, bytea, uuid, text, bytea)',
-      'reset_use(bytea, text)', 'reset_holds(bytea)', 'invitation_find(bytea)', 'invitation_accept(bytea, uuid)'] LOOP
+      'reset_use(bytea, text)', 'invitation_find(bytea)', 'invitation_accept(bytea, uuid)'] LOOP
     EXECUTE 'REVOKE EXECUTE ON FUNCTION ' || f || ' FROM PUBLIC';
     EXECUTE 'GRANT EXECUTE ON FUNCTION ' || f || ' TO mypost_app';
   END LOOP;

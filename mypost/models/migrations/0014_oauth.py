@@ -7,7 +7,7 @@ from tortoise import fields
 
 
 class Migration(migrations.Migration):
-    dependencies = [("mypost", "0012_idempotency")]
+    dependencies = [("mypost", "0013_letters")]
 
     initial = False
 
