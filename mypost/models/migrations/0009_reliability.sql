@@ -182,80 +182,6 @@ END $$;
 CREATE TRIGGER rewritten AFTER UPDATE OF content ON posts FOR EACH ROW
   WHEN (OLD.content <> NEW.content) EXECUTE FUNCTION post_rewritten();
 
-CREATE OR REPLACE FUNCTION targets_moved() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = public, pg_temp AS $$
-BEGIN
-  INSERT INTO transitions (workspace_id, target_id, from_state, to_state, needs_proof, proof, proof_read_at, sent_at, settled_at,
-                           fence, generation, by_role, by_user)
-    SELECT n.workspace_id, n.id, o.state, n.state, coalesce(r.needs_proof, false),
-           CASE WHEN r.needs_proof THEN n.proof END, CASE WHEN r.needs_proof THEN n.proof_read_at END,
-           n.sent_at, n.settled_at, n.fence, n.generation,
-           coalesce(nullif(current_setting('role'), 'none'), session_user),
-           CASE WHEN r.needs_proof AND n.proof = 'person' THEN n.resolved_by END
-    FROM moved_to n JOIN moved_from o USING (id)
-    LEFT JOIN transition_rules r ON r.from_state = o.state AND r.to_state = n.state
-    WHERE n.state <> o.state;
-
-  -- Who follows an unknown, or what a network is still at, waits for it: 90 s at most, then order yields to time.
-  UPDATE lanes l SET
-      next_due_at = (SELECT min(t.due_at) FROM targets t WHERE t.account_id = l.account_id AND t.state = 'scheduled'),
-      busy_target = (SELECT t.id FROM targets t WHERE t.account_id = l.account_id AND t.state IN ('claimed', 'sending')),
-      fence = l.fence + CASE WHEN c.taken THEN 1 ELSE 0 END,
-      hold_until = CASE WHEN c.lost THEN greatest(l.hold_until, mypost_now() + interval '90 s')
-                        WHEN l.hold_until <= mypost_now() OR c.settled AND l.hold_reason = 'unknown' THEN NULL
-                        ELSE l.hold_until END,
-      hold_reason = CASE WHEN c.lost AND (l.hold_until IS NULL OR l.hold_until <= mypost_now()) THEN 'unknown'
-                         WHEN c.lost THEN l.hold_reason
-                         WHEN l.hold_until <= mypost_now() OR c.settled AND l.hold_reason = 'unknown' THEN NULL
-                         ELSE l.hold_reason END
-    FROM (SELECT n.account_id, bool_or(n.state = 'claimed' AND o.state = 'scheduled') AS taken,
-                 bool_or(n.state IN ('unknown', 'confirming') AND o.state <> n.state) AS lost,
-                 bool_or(o.state IN ('unknown', 'confirming') AND n.state NOT IN ('unknown', 'confirming')) AS settled
-          FROM moved_to n JOIN moved_from o USING (id)
-          WHERE n.state <> o.state OR n.due_at IS DISTINCT FROM o.due_at GROUP BY n.account_id) c
-    WHERE l.account_id = c.account_id;
-
-  INSERT INTO outbox (workspace_id, type, brand_id, payload)
-    SELECT n.workspace_id, CASE WHEN target_status(n.state) <> target_status(o.state) THEN 'target.' || target_status(n.state)
-                                ELSE 'target.at_risk' END,
-        p.brand_id, jsonb_build_object(
-        'postId', n.post_id, 'targetId', n.id, 'accountId', n.account_id, 'brandId', p.brand_id,
-        'previousStatus', target_status(o.state), 'status', target_status(n.state),
-        'previousPhase', p.phase, 'phase', post_phase(p)) || CASE WHEN n.risk IS NULL THEN '{}' ELSE jsonb_build_object('risk', n.risk) END
-    FROM moved_to n JOIN moved_from o USING (id) JOIN posts p ON p.id = n.post_id
-    WHERE target_status(n.state) <> target_status(o.state) OR n.risk <> coalesce(o.risk, '');
-
-  WITH found AS (
-    SELECT p.id, p.phase AS was, post_phase(p) AS becomes FROM posts p
-    WHERE p.id IN (SELECT n.post_id FROM moved_to n JOIN moved_from o USING (id)
-                   WHERE n.state <> o.state OR n.attempts <> o.attempts)
-  ), moved AS (
-    UPDATE posts p SET phase = f.becomes, updated_at = mypost_now(),
-        published_at = CASE WHEN f.becomes IN ('published', 'partially_published')
-                            THEN (SELECT max(t.published_at) FROM targets t WHERE t.post_id = p.id) END,
-        scheduled_at = CASE WHEN f.becomes = 'draft' THEN NULL ELSE p.scheduled_at END,
-        stage = CASE WHEN f.becomes = 'draft' THEN 'draft' ELSE p.stage END
-      FROM found f WHERE p.id = f.id AND f.was <> f.becomes RETURNING p.*, f.was
-  ), told AS (
-    INSERT INTO outbox (workspace_id, type, brand_id, payload)
-      SELECT m.workspace_id,
-             'post.' || CASE m.phase WHEN 'draft' THEN 'cancelled' ELSE m.phase END,
-             m.brand_id, jsonb_build_object('postId', m.id, 'brandId', m.brand_id, 'previousPhase', m.was,
-               'phase', m.phase, 'scheduledAt', m.scheduled_at, 'publishedAt', m.published_at)
-      FROM moved m
-  )
-  INSERT INTO audit_events (id, workspace_id, action, user_id, actor_type, resource_type, resource_id, metadata)
-    SELECT mypost_id(13), m.workspace_id, 'post.' || m.phase, m.scheduled_by, 'system', 'post', m.id, '{}'
-    FROM moved m WHERE m.phase IN ('published', 'partially_published', 'failed', 'needs_confirmation');
-
-  PERFORM forecast(c.account_id) FROM (
-      SELECT DISTINCT n.account_id FROM moved_to n JOIN moved_from o USING (id)
-      WHERE n.state = 'scheduled' AND (o.state <> 'scheduled' OR n.due_at <> o.due_at)) c
-    JOIN accounts a ON a.id = c.account_id JOIN lanes l ON l.account_id = c.account_id
-    WHERE a.grant_ends_at IS NOT NULL OR a.status = 'needs_reauth' OR l.budget_limit IS NOT NULL;
-  RETURN NULL;
-END $$;
-
 -- A dispatcher holds its own lock for as long as it lives, so that its leases end with it.
 CREATE FUNCTION dispatcher_key(worker uuid) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
   SELECT hashtextextended('dispatcher ' || worker, 0)
@@ -326,54 +252,54 @@ BEGIN
   RETURN moved;
 END $$;
 
--- 1: take idle due lanes, and the head of each. Nothing in quarantine, or from a server nobody has looked at.
+-- 1: take idle due lanes, and the head of each: looked for once in each lane, however the planner would like to join.
 CREATE OR REPLACE FUNCTION dispatch_claim(worker uuid, most int) RETURNS TABLE (target_id uuid, target_fence bigint, network text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-DECLARE taken uuid[]; shut text[]; probed uuid; g gates;
+DECLARE taken uuid[]; shut text[]; probed uuid; g gates; now_here timestamptz := mypost_now();
 BEGIN
   IF NOT EXISTS (SELECT 1 FROM installation WHERE quarantined_at IS NULL AND started_at = pg_postmaster_start_time()) THEN RETURN; END IF;
-  SELECT coalesce(array_agg(x.network), '{}') INTO shut FROM gates x WHERE x.opened > 0 OR x.hold_until > mypost_now()
-    OR x.budget_resets_at > mypost_now();
+  SELECT coalesce(array_agg(x.network), '{}') INTO shut FROM gates x WHERE x.opened > 0 OR x.hold_until > now_here
+    OR x.budget_resets_at > now_here;
   SELECT coalesce(array_agg(l.account_id), '{}') INTO taken FROM (
     SELECT account_id FROM lanes
-    WHERE busy_target IS NULL AND next_due_at <= mypost_now() AND (hold_until IS NULL OR hold_until <= mypost_now())
+    WHERE busy_target IS NULL AND next_due_at <= now_here AND (hold_until IS NULL OR hold_until <= now_here)
       AND lanes.network <> ALL (shut)
     ORDER BY next_due_at LIMIT most FOR NO KEY UPDATE SKIP LOCKED) l;
   -- An open breaker lets one through when its time is over; a budget that is known lets as many through as it holds.
-  FOR g IN SELECT * FROM gates WHERE gates.network = ANY (shut) AND (hold_until IS NULL OR hold_until <= mypost_now())
+  FOR g IN SELECT * FROM gates WHERE gates.network = ANY (shut) AND (hold_until IS NULL OR hold_until <= now_here)
            FOR NO KEY UPDATE SKIP LOCKED LOOP
     FOR probed IN SELECT account_id FROM lanes
-        WHERE busy_target IS NULL AND next_due_at <= mypost_now() AND (hold_until IS NULL OR hold_until <= mypost_now())
+        WHERE busy_target IS NULL AND next_due_at <= now_here AND (hold_until IS NULL OR hold_until <= now_here)
           AND lanes.network = g.network
         ORDER BY next_due_at LIMIT least(most - cardinality(taken), CASE WHEN g.opened > 0 THEN 1 END,
-          CASE WHEN g.budget_resets_at > mypost_now() THEN greatest(0, g.budget_left - g.budget_limit / 10) END)
+          CASE WHEN g.budget_resets_at > now_here THEN greatest(0, g.budget_left - g.budget_limit / 10) END)
         FOR NO KEY UPDATE SKIP LOCKED LOOP
       taken := taken || probed;
       UPDATE gates x SET budget_left = x.budget_left - 1,
-          hold_until = CASE WHEN g.opened > 0 THEN mypost_now() + interval '30 s' ELSE x.hold_until END,
+          hold_until = CASE WHEN g.opened > 0 THEN now_here + interval '30 s' ELSE x.hold_until END,
           hold_reason = CASE WHEN g.opened > 0 THEN 'breaker' ELSE x.hold_reason END
         WHERE x.network = g.network;
     END LOOP;
   END LOOP;
   RETURN QUERY
-    WITH heads AS (
-      SELECT h.id FROM unnest(taken) a (id), LATERAL (
-        SELECT t.id FROM targets t WHERE t.account_id = a.id AND t.state = 'scheduled' AND t.due_at <= mypost_now()
-        ORDER BY t.due_at, t.created_at, t.id LIMIT 1) h)
-    UPDATE targets t SET state = 'claimed', fence = t.fence + 1, lease_owner = worker,
-        lease_until = mypost_now() + interval '5 s'
-      FROM heads, accounts a
-      WHERE t.id = heads.id AND t.state = 'scheduled' AND a.id = t.account_id
-      RETURNING t.id, t.fence, a.network::text;
+    WITH heads AS MATERIALIZED (
+      SELECT h.id, l.network FROM lanes l, LATERAL (
+        SELECT t.id FROM targets t WHERE t.account_id = l.account_id AND t.state = 'scheduled' AND t.due_at <= now_here
+        ORDER BY t.due_at, t.created_at, t.id LIMIT 1) h
+      WHERE l.account_id = ANY (taken))
+    UPDATE targets t SET state = 'claimed', fence = t.fence + 1, lease_owner = worker, lease_until = now_here + interval '5 s'
+      FROM heads WHERE t.id = heads.id AND t.state = 'scheduled'
+      RETURNING t.id, t.fence, heads.network;
 END $$;
 
+-- A target's own words and options: sent instead of the post's, or beside them. What is sent is computed in the view
+-- `drafts` and nowhere else; the lookup, the first step and the send all read it there.
 CREATE OR REPLACE VIEW drafts AS
   SELECT t.id AS target_id, t.fence, t.workspace_id, t.account_id, a.network::text, a.external_id, a.status AS account_status,
          a.grant_cipher, a.token_expires_at, t.dispatch_key, coalesce(t.content, p.content) AS content, t.attempts, t.due_at, t.sent_at, t.absent_reads, t.lease_until,
-         t.state, t.looked_at, t.handle, t.handle_ends_at, l.fence AS lane_fence, '{}'::text[] AS others
+         t.state, t.looked_at, t.handle, t.handle_ends_at, l.fence AS lane_fence, '{}'::text[] AS others, t.options
   FROM targets t JOIN posts p ON p.id = t.post_id JOIN accounts a ON a.id = t.account_id JOIN lanes l ON l.account_id = t.account_id;
 
--- 2: write the intent.
 CREATE OR REPLACE FUNCTION dispatch_begin(worker uuid, ids uuid[], fences bigint[], leases float8[]) RETURNS SETOF drafts
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
@@ -390,7 +316,7 @@ BEGIN
         RETURNING t.id, t.fence, t.sent_at, t.attempts, t.lease_until, t.state)
     SELECT d.target_id, d.fence, d.workspace_id, d.account_id, d.network, d.external_id, d.account_status, d.grant_cipher,
            d.token_expires_at, d.dispatch_key, d.content, b.attempts, d.due_at, b.sent_at, 0, b.lease_until,
-           b.state, d.looked_at, d.handle, d.handle_ends_at, d.lane_fence, d.others
+           b.state, d.looked_at, d.handle, d.handle_ends_at, d.lane_fence, d.others, d.options
     FROM begun b JOIN drafts d ON d.target_id = b.id;
 END $$;
 
@@ -540,7 +466,7 @@ BEGIN
            d.token_expires_at, d.dispatch_key, d.content, d.attempts, d.due_at, d.sent_at, d.absent_reads, d.lease_until,
            d.state, taken.looked_at, d.handle, d.handle_ends_at, d.lane_fence,
            ARRAY(SELECT o.external_id::text FROM targets o WHERE o.account_id = d.account_id AND o.external_id IS NOT NULL
-                 AND o.published_at > d.due_at - interval '1 h')
+                 AND o.published_at > d.due_at - interval '1 h'), d.options
     FROM drafts d JOIN taken ON taken.id = d.target_id;
 END $$;
 CREATE INDEX targets_live ON targets (account_id, published_at) WHERE external_id IS NOT NULL;
