@@ -10,7 +10,7 @@ INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 CURSORS = {"cursor", "endCursor", "nextCursor"}
 ENUMS = {"status", "phase", "network"}
 # What MyPost's rows show besides what all are asked for; it costs MyPost alone.
-BESIDES = {"risk", "approval"}
+BESIDES = {"risk", "approval", "scheduledLocal"}
 SAMPLES = 5
 
 

@@ -148,7 +148,7 @@ class Context:
         Raises RateLimited when too much is asked of the row's workspace.
         """
         row = None if id is None else await self.find(relation, id, lock=lock)
-        if row is None and id is not None and await self._look_again():
+        if row is None and id is not None and await self.look_again():
             row = await self.find(relation, id, lock=lock)
         if row is None:
             raise NotFound(noun)
@@ -157,8 +157,11 @@ class Context:
         await self.meter.enter(workspace_of(row))
         return row
 
-    async def _look_again(self) -> bool:
-        """Reads the memberships afresh: a cache may refuse nobody who has just joined."""
+    async def look_again(self) -> bool:
+        """Reads the memberships afresh: a cache may refuse nobody who has just joined.
+
+        Answers whether they have changed; a transaction then reaches what they do.
+        """
         known = self.viewer
         found = await self.services.sessions.holder(known.session_id, fresh=True, db=self.db)
         if found is None or found.memberships.keys() == known.memberships.keys():

@@ -184,6 +184,9 @@ async def _change_once(operation: Operation, ctx: Context, input: Any, using: On
     try:
         async with ctx.transaction() as inside:
             await using.begin(inside.db)
+            # What the key has made may be a workspace that nobody here knows of yet.
+            if operation.on is None and await inside.look_again():
+                await using.begin(inside.db)
             if operation.transaction:
                 answer = await _resolve(operation, inside, input, using)
                 using.reference = refer(answer, operation.again)
@@ -191,10 +194,12 @@ async def _change_once(operation: Operation, ctx: Context, input: Any, using: On
         ctx.once = using
         return answer if operation.transaction else await _resolve(operation, ctx, input, using)
     except Known as known:
-        ctx.caller.replayed = True
+        ctx.caller.replayed, ctx.once = True, None
         if known.answer is not None and ctx.caller.repeats:
             raise
         async with ctx.transaction() as inside:
+            if operation.on is None:
+                await inside.look_again()
             return await restore(inside, known.reference, operation.again)
 
 

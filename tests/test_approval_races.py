@@ -69,7 +69,6 @@ async def test_approval_is_demanded_while_posts_are_planned(
     house: House, api: Api, ann: Person
 ) -> None:
     """Either the plan came first and the demand is refused, or the plan is refused."""
-    seen = set()
     for _ in range(30):
         post = (await ann.post(await ann.account()))["id"]
         settings = {"settings": {"approvalRequired": True}}
@@ -78,12 +77,9 @@ async def test_approval_is_demanded_while_posts_are_planned(
             ann.rest("PATCH", f"/workspaces/{ann.workspace}", settings),
         )
         assert sorted((plan.status_code, asked.status_code)) == [200, 409]
-        seen.add(plan.status_code)
         await ann.rest("DELETE", f"/posts/{post}")
         settings["settings"]["approvalRequired"] = False
         await ann.rest("PATCH", f"/workspaces/{ann.workspace}", settings)
-
-    assert seen <= {200, 409}
 
 
 async def test_two_decide_at_once(api: Api, house: House, ann: Person) -> None:

@@ -294,6 +294,55 @@ async def test_a_connection_is_completed_once(house: House, ann: Person) -> None
     assert len(first.json()["accounts"]) == 1
 
 
+@pytest.mark.parametrize("by", ["rest", "graphql"])
+async def test_a_workspace_is_made_once_where_nobody_knows_of_it_yet(
+    house: House, ann: Person, by: str
+) -> None:
+    sessions = house.services.sessions
+    viewer = await sessions.viewer(ann.token)
+    stale = sessions._viewers[viewer.session_id]
+    text = "mutation($i: CreateWorkspaceInput!) { createWorkspace(input: $i) { workspace { id } } }"
+
+    made = []
+    for _ in range(2):
+        sessions._viewers[viewer.session_id] = stale  # as another process has it for 5 s
+        if by == "rest":
+            answer = await ann.rest("POST", "/workspaces", {"name": "Twice"}, headers=keyed("w"))
+            made.append(answer.json()["id"])
+        else:
+            said = await ann.gql(text, i={"name": "Twice", "idempotencyKey": "w"})
+            made.append(said["data"]["createWorkspace"]["workspace"]["id"])
+
+    assert made[0] == made[1]
+    count = "SELECT count(*) FROM members WHERE user_id = $1"
+    assert await house.value(count, ann.id) == 2
+
+
+async def test_a_connection_completed_by_many_at_once_answers_all_of_them(ann: Person) -> None:
+    text = (
+        "mutation($i: CompleteConnectionInput!) { completeConnection(input: $i)"
+        " { connection { status accounts { id } } userErrors { code } } }"
+    )
+    for number in range(5):
+        path = f"/brands/{ann.brand}/social-accounts"
+        offer = await ann.rest("POST", path, {"network": "sandbox"})
+        given = {
+            "id": offer.json()["connectionId"], "idempotencyKey": f"many-{number}",
+            "credentials": {"handle": f"many-{uuid4().hex[:8]}", "mode": "ok"},
+        }  # fmt: skip
+
+        answers = await asyncio.gather(*(ann.gql(text, i=given) for _ in range(6)))
+
+        codes = {e["extensions"]["code"] for a in answers for e in a.get("errors", ())}
+        accounts = {
+            str(a["data"]["completeConnection"]["connection"]["accounts"])
+            for a in answers
+            if "errors" not in a
+        }
+        assert codes <= {"CONFLICT"}
+        assert len(accounts) == 1
+
+
 async def test_an_offer_is_made_again_by_graphql(ann: Person) -> None:
     text = (
         "mutation($i: ConnectSocialAccountInput!) { connectSocialAccount(input: $i)"
@@ -308,6 +357,26 @@ async def test_an_offer_is_made_again_by_graphql(ann: Person) -> None:
 
     assert again["state"] != first["state"]
     assert {**again, "state": None} == {**first, "state": None}
+
+
+async def test_an_offer_is_made_again_only_to_who_may_connect_still(
+    house: House, api: Api, ann: Person
+) -> None:
+    bob = await api.colleague(ann, "Manager")
+    path, body = f"/brands/{ann.brand}/social-accounts", {"network": "sandbox"}
+    assert (await bob.rest("POST", path, body, headers=keyed("mine"))).status_code == 201
+    await house.owner.execute(
+        "UPDATE members SET role_id = (SELECT id FROM roles WHERE workspace_id = $1"
+        " AND name = 'Analyst') WHERE workspace_id = $1 AND user_id = $2",
+        ann.workspace, bob.id,
+    )  # fmt: skip
+    bob = await api.again(bob)
+    before = await house.digest()
+
+    again = await bob.rest("POST", path, body, headers=keyed("mine"))
+
+    assert again.status_code == 403
+    assert await house.digest() == before
 
 
 async def test_the_database_shows_a_key_to_its_workspace_only(

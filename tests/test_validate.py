@@ -65,6 +65,23 @@ async def test_every_fault_is_told_at_its_target(
     assert not said["valid"]
 
 
+async def test_an_unknown_account_hides_no_fault_of_another(
+    house: House, door: Door, ann: Person, eve: Person
+) -> None:
+    fine, gone, foreign = await ann.account(), await ann.account(), await eve.account()
+    await door.call(ann, "disconnect", id=gone)
+    before = await house.digest()
+
+    said = await look(door, ann, fine, fine, gone, foreign)
+    refused_ = await write(door, ann, fine, fine, gone, foreign, scheduledAt=at(hours=1))
+
+    assert await house.digest() == before
+    found = {("targetAccountIds.2", "INVALID_STATE"), ("targetAccountIds.3", "NOT_FOUND")}
+    assert {(f["path"], f["code"]) for f in said["faults"]} == found
+    assert [(t["accountId"], t["valid"]) for t in said["targets"]] == [(fine, True), (gone, False)]
+    assert {path for path, _ in found} == set(refused_.paths)
+
+
 async def test_what_validating_says_is_what_creating_says(
     house: House, door: Door, ann: Person
 ) -> None:

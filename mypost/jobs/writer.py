@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
+from uuid import UUID
 
 from mypost.models.lanes import REFUSED, Lanes, Outcome
 
@@ -38,10 +39,22 @@ class Writer:
         # Said here and not when the task is done: who comes between the two would wait for ever.
         try:
             while self._waiting:
-                batch, self._waiting = self._waiting[:TOGETHER], self._waiting[TOGETHER:]
-                await self._together(batch)
+                await self._together(self._batch())
         finally:
             self._working = False
+
+    def _batch(self) -> list[_Waiting]:
+        """Takes what came first; of one target the first alone, or one of two would be lost."""
+        batch: dict[UUID, _Waiting] = {}
+        later: list[_Waiting] = []
+        for each in self._waiting:
+            target = each.outcome.sending.target_id
+            if target in batch or len(batch) == TOGETHER:
+                later.append(each)
+            else:
+                batch[target] = each
+        self._waiting = later
+        return list(batch.values())
 
     async def _together(self, batch: Sequence[_Waiting]) -> None:
         """Writes a batch; a row that refuses its facts is no reason to keep back the others."""

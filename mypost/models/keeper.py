@@ -6,6 +6,14 @@ from typing import Any
 import asyncpg
 
 
+def is_alive(connection: Any) -> bool:
+    """Whether a connection of a pool is still there."""
+    try:
+        return not connection.is_closed()
+    except asyncpg.InterfaceError:  # the pool has taken back what was lost
+        return False
+
+
 class Keeper:
     """Opens its connection when it is asked for, and anew when it was lost."""
 
@@ -16,10 +24,7 @@ class Keeper:
     @property
     def alive(self) -> bool:
         """Whether the connection, and so every lock it has taken, is still there."""
-        try:
-            return self._connection is not None and not self._connection.is_closed()
-        except asyncpg.InterfaceError:  # the pool has taken back what was lost
-            return False
+        return self._connection is not None and is_alive(self._connection)
 
     async def connection(self) -> Any:
         """Answers the connection, a new one when the old one was lost."""

@@ -49,10 +49,11 @@ DELETE_POSTS = (
 )
 DISCONNECT_ACCOUNTS = (
     "UPDATE accounts SET status = 'disconnected', grant_cipher = NULL, token_expires_at = NULL,"
-    " updated_at = mypost_now() WHERE workspace_id = $1 AND status <> 'disconnected'"
+    " grant_ends_at = NULL, updated_at = mypost_now()"
+    " WHERE workspace_id = $1 AND status <> 'disconnected'"
 )
 END_CONNECTIONS = (
-    "UPDATE connections SET status = 'failed'"
+    "UPDATE connections SET status = 'failed', found = NULL, verifier = NULL"
     " WHERE workspace_id = $1 AND status IN ('pending', 'choose_account')"
 )
 REVOKE_INVITATIONS = (

@@ -108,9 +108,12 @@ class Facebook(OAuth, networks.Network):
             return networks.Unreadable(str(fault))
         wanted = normal(draft.text)
         hits = {
-            str(post.get("id")): str(post.get("permalink_url"))
+            post["id"]: post["permalink_url"]
             for post in posts
-            if normal(str(post.get("message"))) == wanted and post.get("id") not in draft.others
+            # A photo or a share has no words of its own.
+            if all(isinstance(post.get(name), str) for name in ("id", "message", "permalink_url"))
+            and normal(post["message"]) == wanted
+            and post["id"] not in draft.others
         }
         if len(hits) > 1:
             return networks.Several(len(hits))

@@ -32,7 +32,8 @@ LIFE = timedelta(minutes=10)
 async def _offer_again(ctx: Context, made: dict[str, str]) -> ConnectionOffer:
     """Offers again what an earlier request with the same key was offered, with a new state."""
     async with ctx.transaction() as inside:
-        offer = await inside.get(rows.BY_ID, ids.parse(made["id"]), "connection", lock=True)
+        id, needed = ids.parse(made["id"]), Permission.ACCOUNTS_CONNECT
+        offer = await inside.get(rows.BY_ID, id, "connection", needed, lock=True)
         network, state = _on_offer(inside, offer.network), secrets.token_urlsafe(32)
         page = sealed = None
         if network.oauth:

@@ -23,7 +23,7 @@ from mypost.schema.post_check import (
     transaction=False,
 )
 async def validate_post(ctx: Context, brand: Brand, input: ValidatePostInput) -> PostCheck:
-    """Answers every fault that would keep a post from going out; writes nothing."""
+    """Answers every fault that would keep a post from going out, but its review; writes nothing."""
     wish = Wish(
         input.content,
         input.target_account_ids,

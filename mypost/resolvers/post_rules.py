@@ -94,8 +94,8 @@ def judge(
     for account in judged.chosen:
         _aim(ctx, wish, judged, account, given.get(account.id))
     judged.tell(wish.time.faults)
-    if (goes_out or wish.time.said) and known.keys() >= set(wanted):
-        judged.told += _able(judged.chosen)
+    if goes_out or wish.time.said:
+        judged.told += _able(judged.chosen, wanted)
     return judged
 
 
@@ -192,22 +192,24 @@ def _late(at: datetime, place: tuple[str, ...]) -> list[Fault]:
 
 def able(chosen: Sequence[Account]) -> list[Fault]:
     """Names the accounts that cannot publish, or that there is none."""
-    return [fault for _, fault in _able(chosen)]
+    return [fault for _, fault in _able(chosen, [account.id for account in chosen])]
 
 
-def _able(chosen: Sequence[Account]) -> list[tuple[UUID | None, Fault]]:
-    if not chosen:
+def _able(
+    chosen: Sequence[Account], wanted: Sequence[UUID | None]
+) -> list[tuple[UUID | None, Fault]]:
+    if not wanted:
         place = ("targetAccountIds",)
         return [(None, Fault(place, "Choose at least one account", FaultCode.REQUIRED))]
     return [
         (
             account.id,
             Fault(
-                ("targetAccountIds", str(i)),
+                ("targetAccountIds", str(wanted.index(account.id))),
                 f"{account.name} is {account.status}: reconnect it first",
                 FaultCode.INVALID_STATE,
             ),
         )
-        for i, account in enumerate(chosen)
+        for account in chosen
         if account.status in ("needs_reauth", "disconnected")
     ]

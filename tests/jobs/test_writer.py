@@ -94,6 +94,18 @@ async def test_no_more_are_begun_at_once_than_a_crash_may_leave_behind(world):
     assert len(await world.sent()) == TOGETHER + 4
 
 
+async def test_two_outcomes_of_one_target_are_written_one_after_the_other(world):
+    targets, found = await sent(world, "a")
+    lanes = Counting(world.pool)
+    writer = Writer(lanes)
+    moved = await asyncio.gather(
+        writer.write(live(found["a"], "a")), writer.write(live(found["a"], "other"))
+    )
+    assert moved == [True, False]
+    assert lanes.written == [1, 1]
+    assert await world.states(*targets) == ["published"]
+
+
 async def test_who_comes_when_the_writer_is_about_to_stop_is_written_too(world):
     """One after the other: the second comes before the first one's task is told to be done."""
     targets, found = await sent(world, "a", "b", "c")

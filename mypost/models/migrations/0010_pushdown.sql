@@ -17,7 +17,10 @@ BEGIN
     WHEN 'array' THEN (
       SELECT '[' || coalesce(string_agg(compact_json(e.value)::text, ',' ORDER BY e.n), '') || ']'
       FROM jsonb_array_elements(value) WITH ORDINALITY AS e (value, n))
-    WHEN 'number' THEN CASE WHEN value::text LIKE '%.%'
+    -- Where Python would write an exponent, or has fewer digits, it is asked.
+    WHEN 'number' THEN CASE WHEN abs(value::numeric) >= 1e15 OR length(value::text) > 15
+        OR value::numeric <> 0 AND abs(value::numeric) < 1e-4 THEN unspelled('number')
+      WHEN value::text LIKE '%.%'
       THEN (SELECT CASE WHEN t LIKE '%.%' THEN t ELSE t || '.0' END FROM trim_scale(value::numeric) x, LATERAL (SELECT x::text) AS y (t))
       ELSE value::text END
     ELSE value::text END::json;
