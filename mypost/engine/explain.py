@@ -6,12 +6,13 @@ from graphql import GraphQLSchema
 
 from mypost.engine.compiled import Unsupported, compile_operation
 from mypost.engine.documents import Documents
-from mypost.engine.fetch import Attribute, Called, Computed, Fetch, Loaded
+from mypost.engine.fetch import Attribute, Called, Computed, Fetch, Loaded, Resolver
 from mypost.engine.plan import Field, Plan, Selection, Shape
 
 HOW: dict[type[Fetch], str] = {
     Attribute: "read in place",
     Computed: "computed for each parent",
+    Resolver: "called for each parent",
     Called: "called for each parent",
     Loaded: "loaded for all parents at once",
 }

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from graphql import GraphQLField, default_field_resolver
+from graphql import GraphQLField, GraphQLSchema, default_field_resolver
+from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 from strawberry.types.info import Info as StrawberryInfo
 
@@ -74,6 +75,48 @@ class Computed:
 
 
 @dataclass(frozen=True, slots=True)
+class Resolver:
+    """A Strawberry resolver with arguments, called without Strawberry's layers."""
+
+    resolve: Callable[..., Any]
+    source: str | None
+    info: str | None
+    definition: StrawberryField
+    waits = True
+
+    def start(self, run: "Run", field: "Field", parents: Sequence[Any], place: Place) -> Raw:
+        """Calls the resolver for every parent."""
+        found: Raw = []
+        for index, parent in enumerate(parents):
+            raw = Info(run, field, place, index)
+            info = StrawberryInfo(_raw_info=raw, _field=self.definition)  # type: ignore[arg-type]
+            first: tuple[Any, ...] = (parent,) if self.source == "" else ()
+            try:
+                arguments = self._arguments(run, field, info)
+                if self.info is not None:
+                    arguments[self.info] = info
+                if self.source:
+                    arguments[self.source] = parent
+                found.append(self.resolve(*first, **arguments))
+            except Exception as error:  # noqa: BLE001 - told at the place of this value
+                found.append(error)
+        return found
+
+    def _arguments(self, run: "Run", field: "Field", info: Any) -> dict[str, Any]:
+        if field.constant is not None:
+            return dict(field.constant)
+        return self.convert(run.plan.schema, field.arguments(run), info)
+
+    def convert(self, schema: GraphQLSchema, given: Any, info: Any) -> dict[str, Any]:
+        """Answers coerced arguments as Strawberry gives them to the function."""
+        strawberry: Any = schema._strawberry_schema  # type: ignore[attr-defined]  # noqa: SLF001 - as `Info.schema` does
+        registry = strawberry.schema_converter.scalar_registry
+        return convert_arguments(
+            given, self.definition.arguments, registry, strawberry.config, info
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Called:
     """Any other resolver, called as graphql-core calls it."""
 
@@ -109,7 +152,7 @@ class Loaded:
             return [error] * len(parents)
 
 
-Fetch = Attribute | Computed | Called | Loaded
+Fetch = Attribute | Computed | Resolver | Called | Loaded
 
 
 def each(function: Callable[[Any], Any], parents: Sequence[Any]) -> Raw:
@@ -135,8 +178,8 @@ def fetch_of(field: GraphQLField) -> Fetch:
         name = definition.python_name
         if name.isidentifier() and not keyword.iskeyword(name):
             return Attribute(name)
-    if _is_plain(definition, field):
-        return _computed(definition)
+    if _is_plain(definition):
+        return _direct(Resolver if field.args else Computed, definition)
     return Called(field.resolve or default_field_resolver)
 
 
@@ -151,12 +194,14 @@ def declared_of(field: GraphQLField) -> Any:
     return definition.metadata.get(ENGINE) if isinstance(definition, StrawberryField) else None
 
 
-def _is_plain(definition: StrawberryField, field: GraphQLField) -> bool:
-    resolver = definition.base_resolver
-    return resolver is not None and not (definition.extensions or field.args)
+def _is_plain(definition: StrawberryField) -> bool:
+    """Whether nothing stands between Strawberry and the function."""
+    if definition.is_subscription or type(definition).get_result is not StrawberryField.get_result:
+        return False
+    return definition.base_resolver is not None and not definition.extensions
 
 
-def _computed(definition: StrawberryField) -> Computed:
+def _direct(kind: type[Computed | Resolver], definition: StrawberryField) -> Computed | Resolver:
     resolver = definition.base_resolver
     assert resolver is not None  # noqa: S101 - looked at before
     parent = resolver.parent_parameter or resolver.root_parameter
@@ -166,4 +211,4 @@ def _computed(definition: StrawberryField) -> Computed:
         source = ""
     info = resolver.info_parameter.name if resolver.info_parameter else None
     function: Any = resolver.wrapped_func
-    return Computed(function, source, info, definition)
+    return kind(function, source, info, definition)

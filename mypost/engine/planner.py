@@ -6,6 +6,7 @@ from typing import Any
 
 from graphql import (
     DocumentNode,
+    FieldNode,
     FragmentDefinitionNode,
     GraphQLField,
     GraphQLLeafType,
@@ -35,7 +36,7 @@ from graphql.execution.values import VariableValues
 from graphql.type.directives import GraphQLDisableErrorPropagationDirective
 
 from mypost.engine.declare import Load, Paged, Rows, Table
-from mypost.engine.fetch import declared_of, fetch_of, is_trusted
+from mypost.engine.fetch import Fetch, Resolver, declared_of, fetch_of, is_trusted
 from mypost.engine.leaves import Leaf, leaf_of
 from mypost.engine.plan import Field, Kind, Plan, Selection, Shape
 from mypost.engine.pushdown import push
@@ -142,7 +143,7 @@ class Planner:
             raise Unsupported(f"{parent.name} has no field {name}")
         fetch = fetch_of(definition)
         shape = self._shape(definition.type, details, trusted=is_trusted(definition))
-        constant = _constant(definition, nodes[0])
+        constant = self._constant(definition, fetch, nodes[0])
         json = self._json(definition, shape)
         return Field(
             key, rank, name, parent, definition, details, nodes, fetch, shape, constant, json
@@ -181,6 +182,22 @@ class Planner:
         kind = Kind.ABSTRACT if abstract else Kind.OBJECT
         return Shape(kind, nullable, inner, waits, selections=selections, trusted=trusted)
 
+    def _constant(
+        self, definition: GraphQLField, fetch: Fetch, node: FieldNode
+    ) -> dict[str, Any] | None:
+        """The arguments when every call gets the same, immutable ones; else None."""
+        if not definition.args:
+            return {}
+        if any(_varies(argument.value) for argument in node.arguments or ()):
+            return None
+        try:
+            arguments = get_argument_values(definition, node)
+            if isinstance(fetch, Resolver):
+                arguments = fetch.convert(self.schema, arguments, None)
+        except Exception:  # noqa: BLE001 - told where the call is made
+            return None
+        return arguments if all(isinstance(v, IMMUTABLE) for v in arguments.values()) else None
+
     def _leaf(self, type_: GraphQLLeafType, *, nullable: bool) -> Leaf:
         key = (type_, nullable)
         if key not in self.leaves:
@@ -203,19 +220,6 @@ def _rows(selection: Selection) -> list[Selection]:
             rows = isinstance(declared_of(asked.definition), Rows)
             found += beneath if rows else [row for each in beneath for row in _rows(each)]
     return found
-
-
-def _constant(definition: GraphQLField, node: Any) -> dict[str, Any] | None:
-    """The arguments when every call gets the same, immutable ones; else None."""
-    if not definition.args:
-        return {}
-    if any(_varies(argument.value) for argument in node.arguments or ()):
-        return None
-    try:
-        arguments = get_argument_values(definition, node)
-    except Exception:  # noqa: BLE001 - told where the call is made
-        return None
-    return arguments if all(isinstance(v, IMMUTABLE) for v in arguments.values()) else None
 
 
 def _varies(value: ValueNode) -> bool:

@@ -10,6 +10,10 @@ END $$;
 -- A JSON value without blanks, numbers as they are written once they have been read.
 CREATE FUNCTION compact_json(value jsonb) RETURNS json LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
+  IF NOT jsonb_path_exists(value, '$.** ? (@.type() == "number")') THEN
+    -- Between strings there is nothing but blanks to leave out.
+    RETURN regexp_replace(value::text, '("(?:[^"\\]|\\.)*")| ', '\1', 'g');
+  END IF;
   RETURN CASE jsonb_typeof(value)
     WHEN 'object' THEN (
       SELECT '{' || coalesce(string_agg(to_json(e.key)::text || ':' || compact_json(e.value)::text, ',' ORDER BY e.n), '') || '}'
