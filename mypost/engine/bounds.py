@@ -26,6 +26,7 @@ from graphql import (
     parse,
     specified_rules,
 )
+from graphql.language.visitor import EnterLeaveVisitor
 
 MAX_CHARACTERS = 32 * 1024
 MAX_TOKENS = 2000
@@ -48,6 +49,7 @@ MAX_INTROSPECTED = 25_000
 SIZES = {"types": 100, "directives": 8, "locations": 2, "fields": 4, "args": 0.5, "ofType": 0.6,
          "inputFields": 1, "enumValues": 1.5, "interfaces": 0.3, "possibleTypes": 6}  # fmt: skip
 INTROSPECTION = ("__schema", "__type")
+NEITHER = EnterLeaveVisitor(None, None)
 
 
 class Merging(OverlappingFieldsCanBeMergedRule):
@@ -58,9 +60,24 @@ class Merging(OverlappingFieldsCanBeMergedRule):
         self.rule_context.remaining_complexity_budget = MAX_COMPARISONS
 
 
+def _quick(rule: type[ASTValidationRule]) -> type[ASTValidationRule]:
+    """The same rule, knowing what kinds of node it looks at: finding out costs a millisecond."""
+    methods = {name for name in dir(rule) if name.startswith(("enter", "leave"))}
+    if methods & {"enter", "leave"}:
+        return rule
+    kinds = {name.partition("_")[2] for name in methods}
+
+    class Quick(rule):  # type: ignore[misc, valid-type]
+        def get_enter_leave_for_kind(self, kind: str) -> EnterLeaveVisitor:
+            return super().get_enter_leave_for_kind(kind) if kind in kinds else NEITHER
+
+    Quick.__name__ = rule.__name__
+    return Quick
+
+
 # Directives that this schema does not have need no rules of their own.
 RULES: list[type[ASTValidationRule]] = [
-    Merging if rule is OverlappingFieldsCanBeMergedRule else rule
+    _quick(Merging if rule is OverlappingFieldsCanBeMergedRule else rule)
     for rule in specified_rules
     if "Stream" not in rule.__name__
 ]

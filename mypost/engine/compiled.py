@@ -74,6 +74,7 @@ class Compiled:
     operation: OperationDefinitionNode
     by_value: bool = False
     pushes: bool = True
+    writes: bool = True  # whether a plan gets its Python at once
     conditions: tuple[str, ...] = field(init=False)
     variables: Variables = field(init=False)
     plans: dict[tuple[Any, ...], Plan] = field(default_factory=dict)
@@ -101,7 +102,8 @@ class Compiled:
             )  # fmt: skip
         except RecursionError:
             raise Unsupported("selections nested too deeply") from None
-        compile_plan(made)
+        if self.writes:
+            compile_plan(made)
         self.plans[choice] = made
         self.fields += sum(len(each.fields) for each in made.selections)
         return made
@@ -127,6 +129,7 @@ def compile_operation(
     *,
     by_value: bool = False,
     pushes: bool = True,
+    writes: bool = True,
 ) -> Compiled:
     """Compiles one operation of a valid document. Raises Unsupported."""
     operations = [
@@ -137,7 +140,7 @@ def compile_operation(
     ]
     if len(operations) != 1:
         raise Unsupported("one operation has to be chosen")
-    compiled = Compiled(schema, document, operations[0], by_value, pushes)
+    compiled = Compiled(schema, document, operations[0], by_value, pushes, writes)
     if not compiled.conditions:
         # Arguments that vary are read at each call: the plan is the same whatever they are.
         compiled.compile(VariableValues({}, {}))

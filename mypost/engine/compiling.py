@@ -1,7 +1,8 @@
-"""What is compiled, and when: what asks for much at once, the rest when it comes back.
+"""What is planned, and when: what asks for much at once, the rest when it comes back.
 
-Interpreting costs about 20 µs a value, compiling a few milliseconds a document: a document that
-asks for many values is cheaper compiled even once. Both are bounded by a rate.
+Interpreting costs about 20 µs a value, planning a millisecond or two a document: one that asks for
+many values is cheaper planned even once. To write its Python costs as much again, and is worth it
+when it comes back. Plans are bounded by a rate.
 """
 
 import time
@@ -14,6 +15,7 @@ from graphql.execution.values import VariableValues
 from mypost.engine.compiled import Compiled, Unsupported
 from mypost.engine.counts import Counts
 from mypost.engine.plan import Plan
+from mypost.engine.source import compile_plan
 from mypost.engine.traces import place_of
 
 log = structlog.get_logger()
@@ -49,17 +51,24 @@ class Compiler:
         """Answers the operation ready to be planned, or None when nothing is compiled."""
         if not self.enabled:
             return None
-        return Compiled(self.schema, document, operation, pushes=self.pushes)
+        return Compiled(self.schema, document, operation, pushes=self.pushes, writes=False)
 
-    def plan(self, compiled: Compiled, values: VariableValues, *, worth: bool) -> Plan | None:
-        """Answers the plan for these variables; None when graphql-core has to run them."""
+    def plan(
+        self, compiled: Compiled, values: VariableValues, *, worth: bool, again: bool = False
+    ) -> Plan | None:
+        """Answers the plan for these variables; None when graphql-core has to run them.
+
+        A plan gets its Python `again`, when its document has come back.
+        """
         known = compiled.known(values)
-        if known is not None:
+        if known is not None and (known.source or not again):
             return known
-        if not (worth and self._may()):
+        if known is None and not (worth and self._may()):
             return None
         try:
-            made = compiled.compile(values)
+            made = known or compiled.compile(values)
+            if again:
+                compile_plan(made)
         except Unsupported as error:
             self.counts.unsupported[str(error)] += 1
             log.debug("engine.unsupported", reason=str(error))
@@ -67,7 +76,7 @@ class Compiler:
         except Exception as error:  # noqa: BLE001 - nothing has run yet: graphql-core may
             self.give_up(error)
             return None
-        self.counts.plans += 1
+        self.counts.plans += known is None
         return made
 
     def pushes_down(self, plan: Plan) -> bool:

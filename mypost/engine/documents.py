@@ -91,8 +91,9 @@ class Prepared:
         """Answers the plan of one operation; None when graphql-core is to run it."""
         if ready.compiled is None:
             return None
-        worth, before = self.sights > 1 or cost >= MANY_VALUES, ready.compiled.fields
-        plan = self.compiler.plan(ready.compiled, values, worth=worth)
+        again, before = self.sights > 1, ready.compiled.fields
+        worth = again or cost >= MANY_VALUES
+        plan = self.compiler.plan(ready.compiled, values, worth=worth, again=again)
         if self.grown is not None and ready.compiled.fields != before:
             self.grown(self)
         return plan

@@ -97,7 +97,7 @@ class Selection:
     fields: list[Field | str]
     branches: list[Field]
     waits: bool
-    build: Build = field(init=False)
+    build: Build | None = None  # the Python of its objects, once it is written
     pushed: bool = False  # its objects may come as their JSON
 
 

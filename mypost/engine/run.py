@@ -60,7 +60,7 @@ class Run:
         if selection.pushed and Fragment in {parent.__class__ for parent in parents}:
             return await self._besides(selection, parents, place)
         columns = await self._columns(selection, parents, place)
-        if not self.faults:
+        if selection.build is not None and not self.faults:
             try:
                 return selection.build(parents, *columns)
             except Exception:  # noqa: BLE001, S110 - what it does not cover, the careful way finds out

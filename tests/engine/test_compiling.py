@@ -192,6 +192,19 @@ def test_a_plan_that_is_there_costs_nothing_of_the_rate():
     assert compiled_now(compiler, 300) == compiling.BURST - 1
 
 
+async def test_the_python_of_a_plan_is_written_when_its_document_comes_back(prepared):
+    text, plans = "{ items { name } }", []
+    for _ in range(3):
+        result = await run(prepared, text)
+        assert result.data == {"items": [{"name": "x"}, {"name": None}]}
+        known = prepared.get(text).operation(None).compiled
+        plans.append((*known.plans.values(), known.plans[()].source != ""))
+        prepared.get(text).sights -= 2  # as if the test had not looked
+
+    assert plans == [(plans[0][0], False), (plans[0][0], True), (plans[0][0], True)]
+    assert ran(prepared) == (3, 0, 1)
+
+
 async def test_more_choices_than_sixteen_are_graphql_cores(prepared, written):
     declared = ", ".join(f"${name}: Boolean!" for name in "abcde")
     asked = " ".join(f"{name} @include(if: ${name})" for name in "abcde")
