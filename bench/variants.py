@@ -12,7 +12,8 @@ from bench.documents import LOADS
 from bench.peers.postgraphile import documents as postgraphile
 
 # The one place that names what runs every document by graphql-core: a figure's negative control.
-INTERPRETED = {"MYPOST_ENGINE": "interpreted"}
+# Without what the engine is for: documents run by graphql-core, all objects built in Python.
+PLAIN = {"MYPOST_ENGINE": "interpreted", "MYPOST_ENGINE_PUSHDOWN": "off"}
 # Nothing switches the limiter off; the bench raises it out of the way.
 GENEROUS = {f"MYPOST_RATE_{scope}": "10000000" for scope in ("USER", "WORKSPACE", "GLOBAL")}
 SECRET = "62" * 32
