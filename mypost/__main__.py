@@ -192,14 +192,18 @@ def openapi(*, check: bool = False) -> None:
 
 @app.command
 def explain(
-    query: Annotated[str, Parameter(allow_leading_hyphen=True)], *, variables: str = "{}"
+    query: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    *,
+    variables: str = "{}",
+    operation: str | None = None,
 ) -> None:
     """Shows how the engine runs a document: its plan, and the Python it becomes.
 
     Parameters
     ----------
-    query: The document, with one operation; `-` reads it from standard input.
+    query: The document; `-` reads it from standard input.
     variables: Its variables as JSON, where `@include` and `@skip` look at them.
+    operation: The name of the operation, where there are several.
     """
     from mypost.engine.explain import explain as told
     from mypost.schema.build import schema as built
@@ -211,7 +215,7 @@ def explain(
         given = None
     if not isinstance(given, dict):
         _fail("--variables is not a JSON object")
-    print(told(built._schema, text, given))  # noqa: SLF001 - Strawberry has no accessor
+    print(told(built._schema, text, given, operation))  # noqa: SLF001 - Strawberry has no accessor
 
 
 def main() -> None:

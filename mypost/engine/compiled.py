@@ -78,6 +78,7 @@ class Compiled:
     conditions: tuple[str, ...] = field(init=False)
     variables: Variables = field(init=False)
     plans: dict[tuple[Any, ...], Plan] = field(default_factory=dict)
+    refused: dict[tuple[Any, ...], str] = field(default_factory=dict)  # and why
     fields: int = 0  # of all plans together: they weigh
 
     def __post_init__(self) -> None:
@@ -91,22 +92,32 @@ class Compiled:
     def compile(self, variables: VariableValues) -> Plan:
         """Makes the plan for these variables. Raises Unsupported."""
         choice = self._choice(variables)
-        if len(self.plans) >= MAX_PLANS:
-            raise Unsupported(f"more than {MAX_PLANS} choices of conditions")
-        if any(value.__class__ is not bool for value in choice):
-            raise Unsupported("a condition without a value")
+        if (reason := self.refused.get(choice)) is not None:
+            raise Unsupported(reason)
         try:
-            made = plan(
-                self.schema, self.document, self.operation, variables,
-                by_value=self.by_value, pushes=self.pushes,
-            )  # fmt: skip
-        except RecursionError:
-            raise Unsupported("selections nested too deeply") from None
+            made = self._planned(choice, variables)
+        except Unsupported as error:
+            if len(self.refused) < MAX_PLANS:
+                self.refused[choice] = str(error)
+            raise
         if self.writes:
             compile_plan(made)
         self.plans[choice] = made
         self.fields += sum(len(each.fields) for each in made.selections)
         return made
+
+    def _planned(self, choice: tuple[Any, ...], variables: VariableValues) -> Plan:
+        if len(self.plans) >= MAX_PLANS:
+            raise Unsupported(f"more than {MAX_PLANS} choices of conditions")
+        if any(value.__class__ is not bool for value in choice):
+            raise Unsupported("a condition without a value")
+        try:
+            return plan(
+                self.schema, self.document, self.operation, variables,
+                by_value=self.by_value, pushes=self.pushes,
+            )  # fmt: skip
+        except RecursionError:
+            raise Unsupported("selections nested too deeply") from None
 
     def _choice(self, variables: VariableValues) -> tuple[Any, ...]:
         return tuple([variables.coerced.get(name) for name in self.conditions])

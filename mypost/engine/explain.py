@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from graphql import GraphQLSchema
+from graphql import GraphQLError, GraphQLSchema
 
 from mypost.engine.compiled import Unsupported, compile_operation
 from mypost.engine.documents import Documents
@@ -18,19 +18,27 @@ HOW: dict[type[Fetch], str] = {
 }
 
 
-def explain(schema: GraphQLSchema, text: str, variables: dict[str, object] | None = None) -> str:
-    """Answers the plan and the Python of a document with one operation, or why there is none."""
+def explain(
+    schema: GraphQLSchema,
+    text: str,
+    variables: dict[str, object] | None = None,
+    name: str | None = None,
+) -> str:
+    """Answers the plan and the Python of an operation of a document, or why there is none."""
     prepared = Documents(schema).get(text)
     if prepared.document is None:
         return "\n".join(str(error) for error in prepared.errors)
     try:
-        compiled = compile_operation(schema, prepared.document)
+        prepared.operation(name)
+        compiled = compile_operation(schema, prepared.document, name)
         plans = list(compiled.plans.values())
         if not plans:
             values = compiled.variables.coerce(variables)
             if isinstance(values, list):
                 return "\n".join(str(error) for error in values)
             plans = [compiled.compile(values)]
+    except GraphQLError as error:
+        return error.message
     except Unsupported as reason:
         return f"graphql-core runs this: {reason}"
     return "\n".join([*_plan(plans[0]), "", plans[0].source, *_pushed(plans[0])])

@@ -135,7 +135,7 @@ def test_variables_decide_what_conditions_leave():
          ("Variable '$on' has invalid value: Expected a value of non-null type 'Boolean!'"
          " to be provided.")),
         ("query A { a } query B { a }", None,
-         "graphql-core runs this: one operation has to be chosen"),
+         "Name one of the operations in operationName"),
         ("query ($on: Boolean = true) { a @skip(if: $on) }", {"on": None},
          "graphql-core runs this: a condition without a value"),
     ],
@@ -159,7 +159,7 @@ def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str,
 
 
 def test_the_command_tells_what_the_page_shows(command):
-    shown = re.compile(r"## See it\n\n```sh\n(.*?)```\n\n```text\n(.*?)```", re.DOTALL)
+    shown = re.compile(r"## See it\n\n.*?```sh\n(.*?)```\n\n```text\n(.*?)```", re.DOTALL)
     (typed, answer) = shown.search(PAGE).groups()
     program, *words = shlex.split(typed)
 
@@ -174,6 +174,15 @@ def test_the_command_reads_a_document_that_is_typed(command, monkeypatch):
 
     assert code == 0
     assert told.splitlines()[:2] == ["query", "  __typename: the name of the type"]
+
+
+def test_the_command_wants_to_know_which_of_several_operations(command):
+    text = "query A { __typename } query B { brand(id: 1) { name } }"
+
+    assert command("explain", text)[1] == "Name one of the operations in operationName\n"
+    assert command("explain", text, "--operation", "C")[1] == "There is no operation named C\n"
+    told = command("explain", text, "--operation", "B")[1]
+    assert told.splitlines()[:2] == ["query", "  brand: Brand · called for each parent"]
 
 
 @pytest.mark.parametrize("variables", ["{", "[1]", "7", "null"])
