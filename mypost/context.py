@@ -158,15 +158,17 @@ class Context:
         return row
 
     async def look_again(self) -> bool:
-        """Reads the memberships afresh: a cache may refuse nobody who has just joined.
+        """Reads the memberships afresh: who has just joined is neither refused nor left out.
 
-        Answers whether they have changed; a transaction then reaches what they do.
+        Answers whether there are others; a transaction then reaches what they do.
         """
         known = self.viewer
         found = await self.services.sessions.holder(known.session_id, fresh=True, db=self.db)
-        if found is None or found.memberships.keys() == known.memberships.keys():
+        if found is None:
             return False
         self._viewer = found
+        if found.memberships.keys() == known.memberships.keys():
+            return False
         if self.db.connection is not None:
             await self.set_scope()
         return True

@@ -37,6 +37,32 @@ async def test_a_workspace_is_created_with_its_owner(door: Door, ann: Person) ->
     assert (await door.call(ann, "workspace", id=made["id"])).ok == made
 
 
+async def test_who_asks_another_process_sees_a_workspace_at_once(
+    door: Door, house: House, ann: Person
+) -> None:
+    sessions = house.services.sessions
+    viewer = await sessions.viewer(ann.token)
+    stale = sessions._viewers[viewer.session_id]
+    made = (await door.call(ann, "create_workspace", name="Second")).ok
+
+    seen = []
+    asked = (
+        ("/auth/me", "viewer { workspaces { id } }"),
+        ("/workspaces", "workspaces { nodes { id } }"),
+    )
+    for path, field in asked:
+        sessions._viewers[viewer.session_id] = stale  # as another process has it for 5 s
+        if door.name == "rest":
+            answer = (await ann.rest("GET", path)).json()
+            seen.append(answer.get("workspaces") or answer["data"])
+        else:
+            (answer,) = (await ann.gql(f"{{ {field} }}"))["data"].values()
+            seen.append(answer.get("workspaces") or answer["nodes"])
+
+    both = {ann.workspace, made["id"]}
+    assert [{each["id"] for each in workspaces} for workspaces in seen] == [both, both]
+
+
 async def test_a_created_workspace_says_where_it_stands(api: Api, ann: Person) -> None:
     answer = await ann.rest("POST", "/workspaces", {"name": "Second"})
 

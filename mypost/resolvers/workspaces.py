@@ -35,6 +35,7 @@ async def workspaces(
     ctx: Context, first: int | None = None, after: str | None = None
 ) -> Connection[Any]:
     """The workspaces the viewer belongs to, newest first."""
+    await ctx.look_again()
     return Connection(page=await ctx.page(rows.ALL, Slice(first, after)))
 
 

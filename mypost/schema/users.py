@@ -1,7 +1,7 @@
 """People as the contract shows them."""
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import strawberry
 
@@ -41,8 +41,9 @@ class ViewerWorkspace:
     permissions: list[Permission]
 
 
-def memberships(root: strawberry.Parent[Any], info: Info) -> list[ViewerWorkspace]:
+async def memberships(info: Info) -> list[ViewerWorkspace]:
     """The workspaces the viewer belongs to, in the order of joining."""
+    await info.context.look_again()
     return [
         ViewerWorkspace(
             id=strawberry.ID(str(m.workspace_id)),
