@@ -21,7 +21,7 @@ from graphql import ExecutionResult, GraphQLError
 # A value shown in a message: how a list is made differs between the schemas that are compared.
 SHOWN = re.compile("cannot represent|but got|with value")
 LISTS = re.compile(
-    r"\[.*\]|\(.*\)|<(deque|Streams?|Plain|dict_values) instance>|<(async_)?generator \w+>"
+    r"\[.*\]|\(.*\)|<(deque|Streams?|Plain|dict_values) instance>|<(async[_ ])?generator \w+>"
 )
 
 

@@ -12,13 +12,13 @@ from graphql import validate
 
 from mypost.engine.compiled import Compiled, Unsupported, compile_operation
 from tests.engine import breaks
-from tests.engine.check import Checked, check, tidied
+from tests.engine.check import Checked, check, drain, tidied
 from tests.engine.features import features
 from tests.engine.generate import Case, cases, library_cases
 from tests.engine.report import report
 
 Make = Callable[[int], list[Case]]
-MOST_REPORTS = 3
+MOST_REPORTS = 10
 CHUNK = 100
 
 
@@ -72,6 +72,7 @@ async def run(first: int, count: int, *, most: int | None = None, make: Make = c
             await _one(make(seed), tally)
             if seed % 10 == 9:
                 forget()
+                await drain()
             if tally.cases >= count or (most is not None and tally.different >= most):
                 return tally
     return tally
