@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import httpx2
 import pytest
 import uvicorn
 from starlette.applications import Starlette
@@ -27,7 +26,7 @@ from mypost.models.lanes import Lanes
 from mypost.settings import Settings
 from mypost.throttle import Throttle
 from mypost.tokens import Passwords
-from tests.client import PASSWORD, Api, Person, Socket
+from tests.client import PASSWORD, Api, Person, Socket, plain
 from tests.doors import Door, GraphQLDoor, RestDoor
 
 logs.configure("critical")
@@ -176,7 +175,7 @@ async def moved(house: House) -> AsyncIterator[House]:
 
 @pytest.fixture
 async def api(house: House) -> AsyncIterator[Api]:
-    async with httpx2.AsyncClient(base_url=house.settings.origin, timeout=10) as http:
+    async with plain(base_url=house.settings.origin, timeout=10) as http:
         yield Api(http, house)
 
 

@@ -18,7 +18,7 @@ import psutil
 
 from mypost import clock, embedded
 from mypost.settings import inherited
-from tests.client import PASSWORD, Api
+from tests.client import PASSWORD, Api, plain
 from tests.conftest import PLENTY, House
 
 DEADLINE = 60
@@ -60,7 +60,7 @@ async def serve(folder: Path, *options: str, **more: str) -> AsyncIterator[Runni
         async with asyncio.timeout(DEADLINE):
             port = await _port(process)
         drain = asyncio.create_task(_drain(process))
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as http:
+        async with plain(base_url=f"http://127.0.0.1:{port}", timeout=10) as http:
             await _until(lambda: _ready(http))
             yield Running(process, http)
     finally:

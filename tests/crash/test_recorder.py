@@ -17,6 +17,7 @@ import pytest
 from bench.crash import faults
 from bench.crash.recorder import Recorder
 from bench.crash.wire import listen
+from tests.client import plain
 
 SEED = 5
 QUICK = 0.002  # of the time that things take
@@ -56,7 +57,7 @@ async def network(folder: Path, rate: float) -> AsyncIterator[Net]:
     recorder = Recorder(file, SEED, rate, pace=QUICK)
     server = await listen(recorder.handle, 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with httpx2.AsyncClient(base_url=url, trust_env=False, timeout=5) as http:
+    async with plain(base_url=url, timeout=5) as http:
         tokens = {}
         for kind in CLASSES:
             given = {"handle": kind, "mode": "ok" if kind == "key" else kind}

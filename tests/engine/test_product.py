@@ -13,7 +13,7 @@ from graphql import ExecutionResult, GraphQLError
 
 from mypost import ids
 from mypost.ids import Tag
-from tests.client import Api, Person
+from tests.client import Api, Person, plain
 from tests.conftest import House
 from tests.engine.compare import alike
 from tests.engine.product import MUTATIONS, QUERIES, Document, generated
@@ -54,7 +54,7 @@ async def engines(house: House) -> AsyncIterator[dict[str, httpx2.AsyncClient]]:
     }  # fmt: skip
     async with (
         serve(told.data_dir, "--no-worker", **{k: str(v) for k, v in given.items()}) as other,
-        httpx2.AsyncClient(base_url=told.origin, timeout=10) as compiled,
+        plain(base_url=told.origin, timeout=10) as compiled,
     ):
         yield {"compiled": compiled, "interpreted": other.http}
 

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-import httpx2
 import orjson
 import pytest
 
@@ -28,7 +27,7 @@ from mypost.permissions import DEFAULT_ROLES
 from mypost.rest.codec import ENDPOINTS
 from mypost.schema.build import schema
 from mypost.schema.common import write_time
-from tests.client import Api, Person
+from tests.client import Api, Person, plain
 from tests.conftest import House
 from tests.engine.compare import alike
 from tests.engine.product import QUERIES, Document, generated
@@ -130,7 +129,7 @@ class Tenants:
 
 @pytest.fixture(scope="module")
 async def tenants(house: House) -> AsyncIterator[Tenants]:
-    async with httpx2.AsyncClient(base_url=house.settings.origin, timeout=10) as http:
+    async with plain(base_url=house.settings.origin, timeout=10) as http:
         stage, other = await staged(house, http), await staged(house, http)
         eve, canaries = other.people["ann"], [f"{CANARY}-{uuid4()}" for _ in range(3)]
         account = await eve.account(handle=canaries[0])

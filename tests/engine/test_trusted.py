@@ -25,7 +25,7 @@ from mypost.middleware import RateLimits, RequestIds
 from mypost.rest import door as rest
 from mypost.schema.build import schema
 from mypost.settings import BadSettings
-from tests.client import Person, Socket
+from tests.client import Person, Socket, plain
 from tests.conftest import House, served
 
 CORE = schema._schema
@@ -103,7 +103,7 @@ async def opened(house: House, ann: Person, **given: Any) -> AsyncIterator[Door]
         origin = f"http://127.0.0.1:{listening.getsockname()[1]}"
         async with (
             served(served_app, listening),
-            httpx2.AsyncClient(base_url=origin, timeout=10) as http,
+            plain(base_url=origin, timeout=10) as http,
         ):
             yield Door(http, origin, ann)
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import asyncpg
-import httpx2
 import orjson
 import pytest
 import uvicorn
@@ -30,6 +29,7 @@ from mypost.models.installation import Installation
 from mypost.models.lanes import Lanes, Sending
 from mypost.networks import Kind, Unreadable
 from mypost.networks.sandbox import Sandbox
+from tests.client import plain
 
 KEYS = Keys(b"k" * 32)
 NUMBERS = itertools.count(1)
@@ -142,7 +142,7 @@ class World:
 
     async def sent(self) -> list[str]:
         """The texts the network has accepted, oldest first."""
-        async with httpx2.AsyncClient(trust_env=False) as client:
+        async with plain() as client:
             page = await client.get(f"{self.url}/posts.json", params={"limit": "1000"})
         return [post["text"] for post in reversed(orjson.loads(page.content)["posts"])]
 

@@ -4,7 +4,6 @@ import asyncio
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
-import httpx2
 import pytest
 
 from mypost import clock, ids
@@ -17,6 +16,7 @@ from mypost.models.lanes import Lanes
 from mypost.networks import Published
 from mypost.networks.oauth import challenge_of
 from mypost.networks.sandbox_oauth import SandboxOAuth
+from tests.client import plain
 from tests.consent import consent, query_of
 from tests.jobs.conftest import KEYS, begun, free_socket, serving
 from tests.networks.test_contract import draft
@@ -36,7 +36,7 @@ async def network(world, tmp_path):
 
 async def connected(world, network, ends_in: float) -> tuple:
     """An account whose grant came from a consent; answers its id and its grant."""
-    async with httpx2.AsyncClient() as browser:
+    async with plain() as browser:
         page = network.authorize(REDIRECT, "s", challenge_of(VERIFIER))
         code = query_of(await consent(browser, page, accounts=1))["code"]
     (profile,) = await network.exchange(code, VERIFIER, REDIRECT)
@@ -97,7 +97,7 @@ async def test_a_network_that_is_away_keeps_the_account(world, network):
 async def test_a_consent_taken_back_is_the_end_of_the_grant(world, network):
     account, grant = await connected(world, network, 1)
     client = {"client_id": network.client_id, "client_secret": network.client_secret}
-    async with httpx2.AsyncClient() as browser:
+    async with plain() as browser:
         held = {"token": grant.secrets["token"], **client}
         await browser.post(f"{network.base}/revoke", data=held)
     [target] = await world.post("x", account)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
 
-import httpx2
 import pytest
 import uvicorn
 from starlette.applications import Starlette
@@ -27,6 +26,7 @@ from mypost.networks import (
     Unreadable,
 )
 from mypost.networks.oauth import challenge_of
+from tests.client import plain
 from tests.consent import consent, query_of
 
 DISCOVERED = networks.discover()
@@ -68,7 +68,7 @@ class Place:
         return await connected(self.network, credentials(self.key, mode, handle))
 
     async def get(self, path, **request):
-        async with httpx2.AsyncClient() as client:
+        async with plain() as client:
             return await client.get(self.base + path, **request)
 
 
@@ -87,7 +87,7 @@ async def connected(network, given):
     if not network.oauth:
         return await network.connect(given)
     redirect = REDIRECT.format(network.key)
-    async with httpx2.AsyncClient() as browser:
+    async with plain() as browser:
         page = network.authorize(redirect, "s", challenge_of(VERIFIER))
         answer = query_of(await consent(browser, page, **given))
     return (await network.exchange(answer["code"], VERIFIER, redirect))[0]
@@ -312,7 +312,7 @@ async def test_a_bad_handle_is_refused_on_both_sides(place, handle):
 
     with pytest.raises(networks.Refused):
         await place.network.connect(given)
-    async with httpx2.AsyncClient() as client:
+    async with plain() as client:
         answer = await client.post(f"{place.base}/accounts", json=given)
     assert answer.status_code == 422
 
@@ -458,7 +458,7 @@ async def test_the_server_takes_json_only(place):
     headers = {"Authorization": f"Bearer {grant.secrets['token']}"}
     url, post = f"{place.base}/posts", {"text": "t", "createdAt": "now"}
 
-    async with httpx2.AsyncClient(headers={**headers, "idempotency-key": "json"}) as client:
+    async with plain(headers={**headers, "idempotency-key": "json"}) as client:
         assert (await client.post(url, data=post)).status_code == 415
         assert (await client.post(url, json=["key"])).status_code == 400
         assert (await client.post(url, json={**post, "text": 1})).status_code == 422

@@ -3,7 +3,6 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-import httpx2
 import pytest
 
 from mypost import networks
@@ -25,6 +24,7 @@ from mypost.networks import (
 )
 from mypost.networks.client import LONGEST_ANSWER
 from mypost.networks.sandbox import Sandbox
+from tests.client import plain
 from tests.networks.test_contract import draft, http, running
 
 
@@ -45,7 +45,7 @@ async def granted(box, mode, handle="brand"):
 
 
 async def live(box):
-    async with httpx2.AsyncClient() as client:
+    async with plain() as client:
         return (await client.get(f"{box.base}/posts.json")).json()["posts"]
 
 
@@ -170,7 +170,7 @@ async def test_a_blind_account_reads_nothing(box):
 
     assert isinstance(await box.find_published(grant, sent), Unreadable)
     headers = {"authorization": f"Bearer {grant.secrets['token']}"}
-    async with httpx2.AsyncClient() as client:
+    async with plain() as client:
         answer = await client.get(f"{box.base}/posts?since=2026-01-01T00:00:00Z", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (403, "no_read_scope")
 

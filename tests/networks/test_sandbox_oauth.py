@@ -8,6 +8,7 @@ import pytest
 from mypost.networks import Expired, Published, Refused, Unavailable
 from mypost.networks.oauth import challenge_of
 from mypost.networks.sandbox_oauth import SandboxOAuth
+from tests.client import plain
 from tests.consent import consent, query_of
 from tests.networks.test_contract import draft, running
 
@@ -19,7 +20,7 @@ async def box(tmp_path):
     """The network, the server's state, and a browser."""
     server = SandboxOAuth.server(tmp_path)
     server.state.slow_seconds = 0.0
-    async with running(server) as url, httpx2.AsyncClient() as browser:
+    async with running(server) as url, plain() as browser:
         network = SandboxOAuth({"MYPOST_SANDBOX_OAUTH_URL": url}, "")
         network.state, network.browser = server.state, browser
         yield network
