@@ -114,18 +114,19 @@ class House:
         return await self.owner.fetchval(sql, *args)
 
     async def digest(self) -> str:
-        """A fingerprint of everything a refused operation could have changed."""
+        """A fingerprint of every row that a refused operation could have changed."""
         tables = (
             "users", "access_tokens", "sessions", "workspaces", "roles", "members", "brands",
             "accounts", "connections", "posts", "post_tags", "targets", "transitions", "outbox",
             "events", "audit_events", "invitations", "approvals", "mails", "password_resets",
             "idempotency_keys",
         )  # fmt: skip
-        parts = " || ".join(
-            f"coalesce((SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {t} t), '')"
-            for t in tables
+        # Whatever writes a row, be it the same values, makes a version with a place (ctid) and a
+        # transaction (xmin) of its own. To read those two is a tenth of the cost of the values.
+        parts = ", ".join(
+            f"(SELECT sum(hashtidextended(ctid, xmin::text::bigint)) FROM {t})" for t in tables
         )
-        return str(await self.value(f"SELECT md5({parts})"))
+        return str(await self.value(f"SELECT ARRAY[{parts}]::text"))
 
     async def shift(self, by: timedelta) -> None:
         """Moves both clocks to real time plus `by`."""
