@@ -129,9 +129,14 @@ class Context:
         name = relation.parent_key
         return await self.reader.many(relation, [getattr(parent, name) for parent in parents], json)
 
-    async def find(self, relation: Relation[M], id: UUID, *, lock: bool = False) -> M | None:
-        """Reads one row the viewer may see, or None; `lock` holds it until commit."""
-        sql = relation.sql + (" FOR NO KEY UPDATE" if lock else "")
+    async def find(
+        self, relation: Relation[M], id: UUID, *, lock: bool = False, keep: bool = False
+    ) -> M | None:
+        """Reads one row the viewer may see, or None.
+
+        `lock` holds it until commit, alone; `keep` with others who only want it to stay as it is.
+        """
+        sql = relation.sql + (" FOR NO KEY UPDATE" if lock else " FOR SHARE" if keep else "")
         return await self.db.row(relation.model, sql, self.scope(), [id])
 
     async def get(
@@ -142,14 +147,15 @@ class Context:
         permission: Permission | None = None,
         *,
         lock: bool = False,
+        keep: bool = False,
     ) -> M:
         """Fetches and authorises in one step: NotFound when foreign, else perhaps Forbidden.
 
         Raises RateLimited when too much is asked of the row's workspace.
         """
-        row = None if id is None else await self.find(relation, id, lock=lock)
+        row = None if id is None else await self.find(relation, id, lock=lock, keep=keep)
         if row is None and id is not None and await self.look_again():
-            row = await self.find(relation, id, lock=lock)
+            row = await self.find(relation, id, lock=lock, keep=keep)
         if row is None:
             raise NotFound(noun)
         if permission is not None:

@@ -43,6 +43,7 @@ class On:
     noun: str
     argument: str = "id"
     lock: bool = False
+    keep: bool = False
 
     @property
     def own(self) -> bool:
@@ -67,9 +68,9 @@ class Operation:
     async def target(self, ctx: Context, id: object) -> Any:
         """Fetches and authorises the object this call names."""
         assert self.on is not None  # noqa: S101 - callers look first
-        on = self.on
+        on, hold = self.on, {"lock": self.on.lock, "keep": self.on.keep}
         try:
-            return await ctx.get(on.relation, ids.parse(id), on.noun, self.requires, lock=on.lock)
+            return await ctx.get(on.relation, ids.parse(id), on.noun, self.requires, **hold)
         except NotFound as error:
             if on.own or self.kind != "mutation":
                 raise

@@ -222,3 +222,18 @@ async def test_ten_retries_send_once(house: House, door: Door, ann: Person) -> N
 
     assert sorted(str(a.code) for a in answers) == ["CONFLICT"] * 9 + ["None"]
     assert await sent(ann, text) == 1
+
+
+async def test_not_even_a_draft_goes_to_an_account_that_was_let_go(
+    door: Door, house: House, ann: Person
+) -> None:
+    gone, post = await ann.account(), (await ann.post())["id"]
+    await door.call(ann, "disconnect", id=gone)
+
+    draft = {"content": "N", "targetAccountIds": [gone]}
+    for operation, given in (
+        ("create_post", {"brandId": ann.brand, **draft}),
+        ("update_post", {"id": post, **draft}),
+    ):
+        answer = await refused(house, door, ann, operation, "CONFLICT", **given)
+        assert answer.paths == {"targetAccountIds.0"}

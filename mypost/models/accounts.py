@@ -73,6 +73,12 @@ async def by_ids(db: Db, scope: list[UUID], account_ids: list[UUID]) -> list[Acc
     return await db.rows(Account, BY_ID.sql, scope, account_ids)
 
 
+async def hold(db: Db, scope: list[UUID], account_ids: list[UUID]) -> list[Account]:
+    """Locks the lanes of accounts, so that none is let go before commit, and reads them then."""
+    await db.value("SELECT lock_lanes($1)", account_ids)
+    return await by_ids(db, scope, account_ids)
+
+
 GRANT_COLUMN = "grant"
 
 

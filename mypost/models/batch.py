@@ -69,12 +69,9 @@ class New:
 
 
 async def write(db: Db, brand: Brand, author: UUID, news: Sequence[New]) -> None:
-    """Writes drafts with their targets and tags; holds the lanes of their accounts until commit."""
+    """Writes drafts with their targets and tags; the caller holds the lanes of their accounts."""
     told: list[Mapping[str, Any]] = [{"id": str(n.id), "content": n.content} for n in news]
     await db.run(POSTS, told, brand.workspace_id, brand.id, author)
-    lanes = {aim.account_id for new in news for aim in new.aims}
-    # One post stands for all: nobody else can see the others yet.
-    await db.value("SELECT lock_post($1, $2)", news[0].id, list(lanes))
     if targets := [row for new in news for row in new.targets()]:
         await db.run(TARGETS, targets, brand.workspace_id)
     tags = [{"post": str(new.id), "tag": tag} for new in news for tag in dict.fromkeys(new.tags)]

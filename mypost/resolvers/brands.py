@@ -20,7 +20,7 @@ async def brand(ctx: Context, brand: Brand) -> Brand:
 
 
 @mutation(
-    on=On(workspaces.BY_ID, "workspace", "workspace_id"),
+    on=On(workspaces.BY_ID, "workspace", "workspace_id", keep=True),
     requires=Permission.BRANDS_CREATE,
     audit="brand.created",
 )

@@ -66,7 +66,7 @@ async def _restore(ctx: Context, made: list[dict[str, Any]]) -> CreatePostsPaylo
 
 
 @mutation(
-    on=On(brands.BY_ID, "brand", "brand_id"),
+    on=On(brands.BY_ID, "brand", "brand_id", keep=True),
     requires=Permission.POSTS_CREATE,
     again=Again(_refer, _restore),
 )
@@ -74,7 +74,7 @@ async def create_posts(ctx: Context, brand: Brand, input: CreatePostsInput) -> C
     """Writes up to 50 posts; each is written or told why not, whatever becomes of the others."""
     wishes = [_wish(each) for each in input.posts]
     refusal = await _timed(ctx, brand) if any(wish.time.said for wish in wishes) else []
-    accounts = await known(ctx, brand.id, wishes)
+    accounts = await known(ctx, brand.id, wishes, hold=True)
     news: dict[int, New] = {}
     told: dict[int, list[Fault]] = {}
     for index, (each, wish) in enumerate(zip(input.posts, wishes, strict=True)):

@@ -69,10 +69,16 @@ class Judged:
         self.told += [(account, fault) for fault in faults]
 
 
-async def known(ctx: Context, brand_id: UUID, wishes: Sequence[Wish]) -> dict[UUID, Account]:
-    """Reads the accounts of the brand that these wishes name, at once."""
+async def known(
+    ctx: Context, brand_id: UUID, wishes: Sequence[Wish], *, hold: bool = False
+) -> dict[UUID, Account]:
+    """Reads the accounts of the brand that these wishes name, at once.
+
+    `hold` takes their lanes first: who writes a post must not see an account that is being let go.
+    """
     wanted = {id for wish in wishes for id in wish.wanted if id}
-    found = await accounts.by_ids(ctx.db, ctx.scope(), list(wanted)) if wanted else []
+    read = accounts.hold if hold else accounts.by_ids
+    found = await read(ctx.db, ctx.scope(), list(wanted)) if wanted else []
     return {account.id: account for account in found if account.brand_id == brand_id}
 
 
@@ -96,6 +102,9 @@ def judge(
     judged.tell(wish.time.faults)
     if goes_out or wish.time.said:
         judged.told += _able(judged.chosen, wanted)
+    else:
+        joining = [account for account in judged.chosen if account.id not in wish.stored]
+        judged.told += _cut_off(joining, wanted, ("disconnected",))
     return judged
 
 
@@ -201,6 +210,12 @@ def _able(
     if not wanted:
         place = ("targetAccountIds",)
         return [(None, Fault(place, "Choose at least one account", FaultCode.REQUIRED))]
+    return _cut_off(chosen, wanted, ("needs_reauth", "disconnected"))
+
+
+def _cut_off(
+    chosen: Sequence[Account], wanted: Sequence[UUID | None], states: Sequence[str]
+) -> list[tuple[UUID | None, Fault]]:
     return [
         (
             account.id,
@@ -211,5 +226,5 @@ def _able(
             ),
         )
         for account in chosen
-        if account.status in ("needs_reauth", "disconnected")
+        if account.status in states
     ]

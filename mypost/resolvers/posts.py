@@ -10,6 +10,7 @@ from mypost.context import Context
 from mypost.errors import Fault, FaultCode, IllegalState, Invalid, invalid
 from mypost.models import accounts, aims, brands
 from mypost.models import posts as rows
+from mypost.models.accounts import Account
 from mypost.models.batch import New
 from mypost.models.brands import Brand
 from mypost.models.posts import Post, PostTag
@@ -39,7 +40,7 @@ async def post(ctx: Context, post: Post) -> Post:
 
 
 @mutation(
-    on=On(brands.BY_ID, "brand", "brand_id"),
+    on=On(brands.BY_ID, "brand", "brand_id", keep=True),
     requires=Permission.POSTS_CREATE,
     audit="post.created",
 )
@@ -48,7 +49,7 @@ async def create_post(ctx: Context, brand: Brand, input: CreatePostInput) -> Pos
     wish = _wish(input, input.target_account_ids)
     if wish.time.said:
         ctx.demand(Permission.POSTS_SCHEDULE, brand)
-    judged = await _check(ctx, brand.id, wish)
+    judged = _check(ctx, wish, await known(ctx, brand.id, [wish], hold=True))
     new = New(input.content, judged.aims, input.tags or (), wish.time.moment)
     (post,) = await write(ctx, brand, [new])
     return post
@@ -57,10 +58,11 @@ async def create_post(ctx: Context, brand: Brand, input: CreatePostInput) -> Pos
 @mutation(on=POST, requires=Permission.POSTS_CREATE)
 async def duplicate_post(ctx: Context, post: Post, input: DuplicatePostInput) -> Post:
     """Writes a draft that says the same to the same accounts, those let go excepted."""
-    brand = await ctx.get(brands.BY_ID, post.brand_id, "brand")
+    brand = await ctx.get(brands.BY_ID, post.brand_id, "post", keep=True)
     stored = aims.aims_of(await rows.targets(ctx.db, ctx.scope(), post.id))
-    found = {a.id: a for a in await accounts.by_ids(ctx.db, ctx.scope(), list(stored))}
-    kept = [aim for id, aim in stored.items() if found[id].status != "disconnected"]
+    found = await accounts.hold(ctx.db, ctx.scope(), list(stored))
+    living = {account.id for account in found if account.status != "disconnected"}
+    kept = [aim for id, aim in stored.items() if id in living]
     tags = [row.tag for row in await ctx.db.rows(PostTag, rows.TAGS.sql, ctx.scope(), [post.id])]
     (copy,) = await write(ctx, brand, [New(post.content, kept, tags)])
     await ctx.audit("post.created", copy, duplicateOf=str(post.id))
@@ -79,7 +81,7 @@ async def update_post(ctx: Context, post: Post, input: UpdatePostInput) -> Post:
     _untouched(post, targets)
     stored = aims.aims_of(targets)
     wish = _wish(input, list(stored) if given is None else given, post, stored)
-    judged = await _check(ctx, post.brand_id, wish)
+    judged = _check(ctx, wish, await known(ctx, post.brand_id, [wish]))
     stays = not timed and post.stage in rows.PLANNED
     if stays and given is not None and (unable := able(judged.chosen)):
         raise Invalid(unable)
@@ -265,9 +267,9 @@ def _time(input: CreatePostInput | UpdatePostInput) -> Time:
     return when(at.value, input.scheduled_local)
 
 
-async def _check(ctx: Context, brand_id: UUID, wish: Wish) -> Judged:
+def _check(ctx: Context, wish: Wish, accounts: Mapping[UUID, Account]) -> Judged:
     """Raises Invalid naming everything that will not do."""
-    judged = judge(ctx, wish, await known(ctx, brand_id, [wish]))
+    judged = judge(ctx, wish, accounts)
     if judged.faults:
         raise Invalid(judged.faults)
     return judged
