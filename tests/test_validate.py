@@ -96,6 +96,24 @@ async def test_what_validating_says_is_what_creating_says(
         assert {(f["path"], f["message"]) for f in said["faults"]} == set(refusal.details)
 
 
+async def test_a_time_is_told_to_want_an_approval_as_scheduling_says(
+    house: House, door: Door, ann: Person
+) -> None:
+    account, settings = await ann.account(), {"approvalRequired": True}
+    await door.call(ann, "update_workspace", id=ann.workspace, settings=settings)
+    before = await house.digest()
+
+    timed = await look(door, ann, account, scheduledAt=at(hours=1))
+    draft = await look(door, ann, account)
+    refusal = await write(door, ann, account, scheduledAt=at(hours=1))
+
+    assert await house.digest() == before
+    (told,) = timed["faults"]
+    assert (told["code"], refusal.code) == ("INVALID_STATE", "CONFLICT")
+    assert told["message"].startswith("This workspace demands approval")
+    assert (timed["valid"], draft["valid"], draft["faults"]) == (False, True, [])
+
+
 async def test_nowhere_to_go_is_a_fault(door: Door, ann: Person) -> None:
     said = await look(door, ann)
 

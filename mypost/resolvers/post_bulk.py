@@ -6,7 +6,7 @@ from uuid import UUID
 
 from mypost.context import Context
 from mypost.errors import Fault, FaultCode
-from mypost.models import batch, brands, workspaces
+from mypost.models import batch, brands
 from mypost.models import posts as rows
 from mypost.models.batch import New
 from mypost.models.brands import Brand
@@ -15,7 +15,7 @@ from mypost.once import Again
 from mypost.operation import On, faults_of, mutation
 from mypost.permissions import Permission
 from mypost.resolvers.post_check import spelled
-from mypost.resolvers.post_rules import Wish, judge, known, when
+from mypost.resolvers.post_rules import Wish, judge, known, unapproved, when
 from mypost.schema.post_bulk import (
     BulkPostInput,
     CreatePostsInput,
@@ -73,7 +73,10 @@ async def _restore(ctx: Context, made: list[dict[str, Any]]) -> CreatePostsPaylo
 async def create_posts(ctx: Context, brand: Brand, input: CreatePostsInput) -> CreatePostsPayload:
     """Writes up to 50 posts; each is written or told why not, whatever becomes of the others."""
     wishes = [_wish(each) for each in input.posts]
-    refusal = await _timed(ctx, brand) if any(wish.time.said for wish in wishes) else []
+    refusal = []
+    if any(wish.time.said for wish in wishes):
+        ctx.demand(Permission.POSTS_SCHEDULE, brand)
+        refusal = await unapproved(ctx, brand)
     accounts = await known(ctx, brand.id, wishes, hold=True)
     news: dict[int, New] = {}
     told: dict[int, list[Fault]] = {}
@@ -92,15 +95,6 @@ async def create_posts(ctx: Context, brand: Brand, input: CreatePostsInput) -> C
             for i in told
         ]
     )
-
-
-async def _timed(ctx: Context, brand: Brand) -> list[Fault]:
-    """What refuses every post that has a time: nothing new has been approved yet."""
-    ctx.demand(Permission.POSTS_SCHEDULE, brand)
-    workspace = await ctx.get(workspaces.BY_ID, brand.workspace_id, "workspace")
-    if not workspace.approval_required:
-        return []
-    return [Fault((), rows.NOT_APPROVED, FaultCode.INVALID_STATE)]
 
 
 def _wish(each: BulkPostInput) -> Wish:

@@ -7,7 +7,7 @@ from mypost.models.accounts import Account
 from mypost.models.brands import Brand
 from mypost.operation import On, mutation
 from mypost.permissions import Permission
-from mypost.resolvers.post_rules import Judged, Wish, judge, known, when
+from mypost.resolvers.post_rules import Judged, Wish, judge, known, unapproved, when
 from mypost.schema.post_check import (
     PostCheck,
     PostCount,
@@ -23,7 +23,7 @@ from mypost.schema.post_check import (
     transaction=False,
 )
 async def validate_post(ctx: Context, brand: Brand, input: ValidatePostInput) -> PostCheck:
-    """Answers every fault that would keep a post from going out, but its review; writes nothing."""
+    """Answers every fault that would keep a post from going out at its time; writes nothing."""
     wish = Wish(
         input.content,
         input.target_account_ids,
@@ -32,6 +32,8 @@ async def validate_post(ctx: Context, brand: Brand, input: ValidatePostInput) ->
         when(input.scheduled_at, input.scheduled_local),
     )
     judged = judge(ctx, wish, await known(ctx, brand.id, [wish]), goes_out=True)
+    if wish.time.said:
+        judged.tell(await unapproved(ctx, brand))
     return PostCheck(
         valid=not judged.told,
         faults=[spelled(fault) for fault in judged.faults],

@@ -9,9 +9,11 @@ from uuid import UUID
 from mypost import clock, ids, zones
 from mypost.context import Context
 from mypost.errors import Fault, FaultCode
-from mypost.models import accounts
+from mypost.models import accounts, workspaces
 from mypost.models.accounts import Account
 from mypost.models.aims import Aim
+from mypost.models.brands import Brand
+from mypost.models.posts import NOT_APPROVED
 from mypost.networks import Network
 from mypost.operation import faults_of
 from mypost.schema.posts import LocalTimeInput, TargetInput
@@ -197,6 +199,13 @@ def _late(at: datetime, place: tuple[str, ...]) -> list[Fault]:
     if at < now - SKEW:
         return [Fault(place, "Must not be in the past", FaultCode.IN_THE_PAST)]
     return [Fault(place, "Must be within five years")] if at > now + HORIZON else []
+
+
+async def unapproved(ctx: Context, brand: Brand) -> list[Fault]:
+    """What refuses every new post that has a time, where nothing goes out without approval."""
+    workspace = await ctx.get(workspaces.BY_ID, brand.workspace_id, "workspace")
+    demanded = workspace.approval_required
+    return [Fault((), NOT_APPROVED, FaultCode.INVALID_STATE)] if demanded else []
 
 
 def able(chosen: Sequence[Account]) -> list[Fault]:
