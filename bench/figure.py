@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 
-from bench import burst, equal, growth, lateness, limits, refusals, renewals, speed
+from bench import burst, equal, growth, lateness, limits, once, refusals, renewals, seal, speed
 from bench.crash import figures as crash
 from bench.result import Asked, Result
 
@@ -22,6 +22,8 @@ FIGURES: Mapping[str, Callable[[Asked], Result]] = {
     "PAIR": burst.shared_figure,
     "P9": renewals.figure,
     "P12": refusals.figure,
+    "ONCE": once.figure,
+    "SEAL": seal.figure,
     **crash.FIGURES,
 }
 
