@@ -30,6 +30,7 @@ from mypost.middleware import RateLimits, RequestIds, request_id_of
 from mypost.models import database
 from mypost.nudges import Nudges
 from mypost.resolvers.auth import REFRESH_COOKIE
+from mypost.resolvers.redeeming import CALLBACK
 from mypost.rest import door
 from mypost.rest.again import REPLAYED
 from mypost.rest.cookies import set_cookies
@@ -245,8 +246,7 @@ def build(
             yield
             await sockets.shutdown()
 
-    keys_in_use = networks.enabled(settings.environment, embedded=settings.embedded)
-    servers = networks.servers(keys_in_use, settings.data_dir / "networks")
+    servers = _servers(settings)
     routes: list[BaseRoute] = [
         *pages.routes(servers),
         pages.graphql(endpoint.answer),
@@ -267,6 +267,15 @@ def build(
         exception_handlers=handlers,
         lifespan=lifespan,
     )
+
+
+def _servers(settings: Settings) -> dict[str, Starlette]:
+    """Makes the servers of the built-in networks, which know where they may send people back to."""
+    keys = networks.enabled(settings.environment, embedded=settings.embedded)
+    servers = networks.servers(keys, settings.data_dir / "networks")
+    for key, server in servers.items():
+        server.state.redirect = settings.origin + CALLBACK.format(key)
+    return servers
 
 
 def _cors(settings: Settings) -> Middleware:

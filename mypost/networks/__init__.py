@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, Protocol
 
-from starlette.types import ASGIApp
+from starlette.applications import Starlette
 
 from mypost.networks.answers import (
     Absent,
@@ -151,7 +151,7 @@ def enabled(environment: Mapping[str, str], *, embedded: bool) -> tuple[str, ...
     )
 
 
-def servers(keys: Iterable[str], folder: Path) -> dict[str, ASGIApp]:
+def servers(keys: Iterable[str], folder: Path) -> dict[str, Starlette]:
     """Makes the servers to mount at /networks/<key>, each keeping its files in `folder`."""
     networks = discover()
     made = {key: getattr(networks[key], "server", None) for key in keys}

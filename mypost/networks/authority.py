@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote_plus, urlencode
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -74,6 +74,7 @@ class Authority(Playground):
         super().__init__(folder, key, title, faults)
         self._db.executescript(_TABLES)
         self._client, self._scopes, self._modes = client, scopes, modes
+        self.state.redirect = ""  # of the client, letter by letter; nobody is sent anywhere else
         self.add_exception_handler(_Refusal, _refuse)
 
     def doors(self) -> list[Route]:
@@ -100,10 +101,9 @@ class Authority(Playground):
 
     def _wrong(self, given: Mapping[str, str]) -> str | None:
         """Answers what is wrong with an authorization request that may be answered by redirect."""
-        path = urlsplit(given.get("redirect_uri", "")).path
         if given.get("client_id") != self._client[0]:
             raise _Refusal(400, "invalid_request", "there is no such client")
-        if not path.endswith(f"/oauth/callback/{self._key}"):
+        if not self.state.redirect or given.get("redirect_uri") != self.state.redirect:
             raise _Refusal(400, "invalid_request", "this redirect_uri is not registered")
         if given.get("response_type") != "code":
             return "unsupported_response_type"

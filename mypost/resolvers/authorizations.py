@@ -63,9 +63,8 @@ async def arrive(ctx: Context, key: str, given: Mapping[str, str]) -> Arrival:
     try:
         found = await redeem(ctx, network, connection, given)
     except Fruitless as fruitless:
-        error = str(fruitless)
-        await _failed(ctx, connection, error)
-        return Arrival(connection.id, network.title, error)
+        await _failed(ctx, connection, str(fruitless))
+        return Arrival(connection.id, network.title, fruitless.shown)
     except Exception:
         await _failed(ctx, connection, f"{network.title} was not understood; start again")
         raise

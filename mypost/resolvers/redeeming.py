@@ -25,10 +25,14 @@ REASONS = {
 
 
 class Fruitless(Exception):
-    """There is nothing to connect; the message says why, to people."""
+    """There is nothing to connect; the message says why, to people.
 
-    def __init__(self, message: str) -> None:
+    `shown` says it to whoever came with the answer: perhaps nobody who may know our accounts.
+    """
+
+    def __init__(self, message: str, shown: str | None = None) -> None:
         super().__init__(message[:LONGEST_ERROR])
+        self.shown = (shown or message)[:LONGEST_ERROR]
 
 
 def redirect_of(ctx: Context, network: str) -> str:
@@ -71,7 +75,7 @@ async def _wanted(
     old = await ctx.db.row(Account, accounts.BY_ID.sql, scope, [connection.account_id])
     same = [each for each in found if old is not None and each.external_id == old.external_id]
     if not same:
-        wanted = old.handle if old is not None else "the account to reconnect"
-        others = ", ".join(each.handle for each in found[:3])
-        raise Fruitless(f"{network.title} answered for {others} and not for {wanted}")
+        others, nameless = ", ".join(each.handle for each in found[:3]), "the account to reconnect"
+        said = f"{network.title} answered for {others} and not for "
+        raise Fruitless(said + (old.handle if old is not None else nameless), said + nameless)
     return same

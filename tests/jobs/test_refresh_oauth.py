@@ -28,7 +28,9 @@ REDIRECT, VERIFIER = "http://127.0.0.1:9/api/v1/oauth/callback/sandbox_oauth", "
 async def network(world, tmp_path):
     listener = free_socket()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    async with serving(SandboxOAuth.server(tmp_path), listener):
+    server = SandboxOAuth.server(tmp_path)
+    server.state.redirect = REDIRECT
+    async with serving(server, listener):
         network = SandboxOAuth({"MYPOST_SANDBOX_OAUTH_URL": url}, "")
         yield network
         await network.close()

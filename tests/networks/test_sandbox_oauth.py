@@ -19,7 +19,7 @@ REDIRECT, VERIFIER = "http://127.0.0.1:9/api/v1/oauth/callback/sandbox_oauth", "
 async def box(tmp_path):
     """The network, the server's state, and a browser."""
     server = SandboxOAuth.server(tmp_path)
-    server.state.slow_seconds = 0.0
+    server.state.slow_seconds, server.state.redirect = 0.0, REDIRECT
     async with running(server) as url, plain() as browser:
         network = SandboxOAuth({"MYPOST_SANDBOX_OAUTH_URL": url}, "")
         network.state, network.browser = server.state, browser
@@ -54,6 +54,8 @@ async def token(box, **form):
         {"client_id": None},
         {"redirect_uri": "https://evil.example/"},
         {"redirect_uri": "https://evil.example/?x=/oauth/callback/sandbox_oauth"},
+        {"redirect_uri": "https://evil.example/api/v1/oauth/callback/sandbox_oauth"},
+        {"redirect_uri": f"{REDIRECT}?next=https://evil.example/"},
         {"redirect_uri": None},
     ],
 )
