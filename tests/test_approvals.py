@@ -216,13 +216,17 @@ async def test_nobody_decides_his_own_submission(
     assert (await door.call(ann, "approve_approval", id=id)).ok["decidedBy"] == ann.id
 
 
-async def test_who_works_alone_decides_for_himself(door: Door, api: Api, ann: Person) -> None:
+async def test_who_works_alone_decides_for_himself(
+    door: Door, house: House, api: Api, ann: Person
+) -> None:
     _, first = await submitted(ann)
     _, second = await submitted(ann)
 
     assert (await door.call(ann, "approve_approval", id=first)).ok["status"] == "approved"
     await api.colleague(ann, "Analyst")
+    before = await house.digest()
     assert (await door.call(ann, "approve_approval", id=second)).code == "FORBIDDEN"
+    assert await house.digest() == before
 
 
 async def test_the_database_lets_nobody_decide_his_own(
@@ -268,13 +272,17 @@ async def edit(ann: Person, name: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", EDITS)
 @pytest.mark.parametrize("was", ["pending", "approved"])
-async def test_editing_voids(door: Door, ann: Person, bob: Person, was: str, name: str) -> None:
+async def test_editing_voids(
+    door: Door, house: House, ann: Person, bob: Person, was: str, name: str
+) -> None:
     post, id = await (submitted(ann) if was == "pending" else approved(ann, bob))
 
     changed = (await door.call(ann, "update_post", id=post, **await edit(ann, name))).ok
 
+    before = await house.digest()
     assert (changed["phase"], changed["approval"]["status"]) == ("draft", "voided")
     assert (await door.call(bob, "approve_approval", id=id)).code == "CONFLICT"
+    assert await house.digest() == before
 
 
 async def test_what_no_network_is_told_voids_nothing(door: Door, ann: Person, bob: Person) -> None:
@@ -312,14 +320,16 @@ async def test_words_for_one_account_void(door: Door, ann: Person, bob: Person) 
 
 
 async def test_a_deleted_post_takes_its_open_request_along(
-    door: Door, ann: Person, bob: Person
+    door: Door, house: House, ann: Person, bob: Person
 ) -> None:
     post, id = await submitted(ann)
 
     await door.call(ann, "delete_post", id=post)
 
+    before = await house.digest()
     assert (await door.call(ann, "approval", id=id)).ok["status"] == "voided"
     assert (await door.call(bob, "approve_approval", id=id)).code == "CONFLICT"
+    assert await house.digest() == before
     said = await ann.gql("query($id: ID!) { approval(id: $id) { post { id } } }", id=id)
     assert said["data"]["approval"] == {"post": None}
 

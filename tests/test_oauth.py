@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from urllib.parse import urlencode, urlsplit, urlunsplit
 from uuid import UUID
@@ -174,12 +174,19 @@ async def test_a_reconnect_takes_no_other_account(door: Door, house: House, ann:
     before = await secrets_of(house, account["id"])
     offer = (await door.call(ann, "reconnect", id=account["id"])).ok
 
-    connection = await allowed(door, ann, offer, login="second", accounts=2)
+    given = {"login": "second", "accounts": 2}
+    page = await ann.api.http.get(await consent(ann.api.http, offer["authorizationUrl"], **given))
+    connection = (await door.call(ann, "connection", id=offer["connectionId"])).ok
 
+    # Whoever signs in there need not be one of ours: the page names his accounts alone.
+    assert "second, second-2 and not for the account to reconnect" in page.text
+    assert "first" not in page.text
     assert connection["status"] == "failed"
     assert connection["error"] == f"{TITLE} answered for second, second-2 and not for first"
     assert await secrets_of(house, account["id"]) == before
+    unchanged = await house.digest()
     assert (await choose(door, ann, connection, "second")).code == "CONFLICT"
+    assert await house.digest() == unchanged
 
 
 async def test_an_account_without_a_new_refresh_token_keeps_the_old(
@@ -228,17 +235,31 @@ async def test_what_fails_says_why(
     assert event.metadata == {"network": NETWORK, "reason": why}
 
 
-async def test_a_network_that_takes_its_time_is_waited_for(
-    door: Door, house: House, ann: Person
-) -> None:
+@pytest.fixture
+def slow(house: House) -> Iterator[Callable[[float], None]]:
+    """Slows the network's server down, until the test is over."""
     (server,) = [each.app for each in house.app.routes if each.path == f"/networks/{NETWORK}"]
-    server.state.slow_seconds = 0.2
+    usual = server.state.slow_seconds
+
+    def be(seconds: float) -> None:
+        server.state.slow_seconds = seconds
+
+    yield be
+    be(usual)
+
+
+async def test_a_network_that_takes_its_time_is_waited_for(
+    door: Door, slow: Callable[[float], None], ann: Person
+) -> None:
+    slow(0.2)
     connection = await allowed(door, ann, login="snail", answer="slow")
 
     assert connection["status"] == "choose_account"
 
 
-@pytest.mark.parametrize("why", ["state", "foreign", "issuer", "none", "twice", "network", "code"])
+@pytest.mark.parametrize(
+    "why", ["state", "malformed", "issuer", "none", "twice", "network", "code"]
+)
 async def test_an_answer_that_nobody_waits_for_changes_nothing(
     door: Door, house: House, ann: Person, eve: Person, why: str
 ) -> None:
@@ -247,7 +268,7 @@ async def test_an_answer_that_nobody_waits_for_changes_nothing(
     theirs = await consent(ann.api.http, other["authorizationUrl"])
     bad = {
         "state": changed(good, state="x" * 43),
-        "foreign": changed(good, state=query_of(good)["state"][:-1] + "%"),
+        "malformed": changed(good, state=query_of(good)["state"][:-1] + "%"),
         "issuer": changed(good, iss="http://127.0.0.1:9"),
         "none": changed(good, state=None),
         "twice": f"{good}&code={query_of(theirs)['code']}",
@@ -562,11 +583,10 @@ async def test_a_network_that_is_not_set_up_names_what_it_lacks(
 
 
 async def test_who_waits_too_long_is_told(
-    door: Door, house: House, ann: Person, monkeypatch: pytest.MonkeyPatch
+    door: Door, slow: Callable[[float], None], ann: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redeeming, "PATIENCE", 0.05)
-    (server,) = [each.app for each in house.app.routes if each.path == f"/networks/{NETWORK}"]
-    server.state.slow_seconds = 0.5
+    slow(0.5)
 
     connection = await allowed(door, ann, answer="slow")
 

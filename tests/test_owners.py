@@ -210,9 +210,11 @@ async def test_an_invitation_to_a_deleted_workspace_does_not_hold(
     await delete(door, ann)
 
     given = {"token": token, "name": "Late", "password": "a much longer secret"}
+    before = await house.digest()
     answer = await api.rest("POST", "/auth/invitations/accept", given)
 
     assert (answer.status_code, answer.json()["error"]["details"][0]["path"]) == (400, "token")
+    assert await house.digest() == before
 
 
 async def test_who_is_out_hears_no_more(house: House, api: Api, ann: Person) -> None:
