@@ -65,36 +65,50 @@ class Shapes:
         }
         return self.name(selection.type.name, shape, selection.type.description)
 
-    def input(self, type_: GraphQLInputObjectType, bound: frozenset[str] = frozenset()) -> Shape:
-        """Describes a body; `bound` fields stand in the address."""
+    def input(
+        self,
+        type_: GraphQLInputObjectType,
+        bound: frozenset[str] = frozenset(),
+        *,
+        ruled: bool = True,
+    ) -> Shape:
+        """Describes a body; `bound` fields stand in the address.
+
+        What breaks a rule is refused, unless it is not `ruled`: then it is told in the answer.
+        """
         fields = {name: f for name, f in type_.fields.items() if name not in bound}
         shape = {
             "type": "object",
-            "properties": {name: self._field(f) for name, f in fields.items()},
+            "properties": {name: self._field(f, ruled=ruled) for name, f in fields.items()},
             "required": [name for name, f in fields.items() if is_required_input_field(f)],
             "additionalProperties": False,
         }
         return self.name(type_.name.removesuffix("Input"), shape, type_.description)
 
-    def _field(self, declared: Any) -> Shape:
-        shape = self.parameter(declared.type)
+    def _field(self, declared: Any, *, ruled: bool) -> Shape:
         own = declared.extensions.get(DECLARED)
-        for rule in own.metadata.get("rules", ()) if own is not None else ():
-            shape = {**shape, **getattr(rule, "says", {})}
+        metadata = own.metadata if own is not None else {}
+        shape = self.parameter(declared.type, ruled=ruled and not metadata.get("apart"))
+        bounds: Shape = {}
+        for rule in metadata.get("rules", ()):
+            bounds |= getattr(rule, "says", {})
+        if bounds and not ruled:
+            bounds = {"description": f"Else a fault in its result: {_words(bounds)}"}
+        shape = {**shape, **bounds}
         if not isinstance(declared.type, GraphQLNonNull):
             shape = nullable(shape)
         if declared.default_value not in (Undefined, None):
             shape = {**shape, "default": _plain(declared.default_value)}
         return shape
 
-    def parameter(self, type_: GraphQLType) -> Shape:
+    def parameter(self, type_: GraphQLType, *, ruled: bool = True) -> Shape:
         """Describes a value a client gives."""
         if isinstance(type_, GraphQLNonNull):
-            return self.parameter(type_.of_type)
+            return self.parameter(type_.of_type, ruled=ruled)
         if isinstance(type_, GraphQLList):
-            return {"type": "array", "items": self.parameter(type_.of_type)}
+            return {"type": "array", "items": self.parameter(type_.of_type, ruled=ruled)}
         if isinstance(type_, GraphQLInputObjectType):
-            return self.input(type_)
+            return self.input(type_, ruled=ruled)
         return self._leaf(type_)
 
     def _leaf(self, type_: GraphQLType) -> Shape:
@@ -121,6 +135,10 @@ def nullable(shape: Shape) -> Shape:
     if isinstance(shape.get("type"), str):
         return {**shape, "type": [shape["type"], "null"]}
     return {"anyOf": [shape, {"type": "null"}]} if shape else shape
+
+
+def _words(bounds: Shape) -> str:
+    return ", ".join(f"{name} {value}" for name, value in bounds.items())
 
 
 def _plain(value: Any) -> Any:

@@ -48,6 +48,17 @@ def test_what_the_address_binds_is_not_in_the_body() -> None:
     assert body["properties"]["targetAccountIds"]["maxItems"] == 50
 
 
+def test_what_is_judged_item_by_item_promises_no_refusal() -> None:
+    many, one = (DOCUMENT["components"]["schemas"][name] for name in ("CreatePosts", "BulkPost"))
+    target = one["properties"]["targets"]["items"]["$ref"].rsplit("/", 1)[-1]
+    inner = DOCUMENT["components"]["schemas"][target]["properties"]["content"]
+
+    assert many["properties"]["posts"]["maxItems"] == 50
+    for shape in (*one["properties"].values(), inner):
+        assert not {"maxLength", "minLength", "maxItems"} & shape.keys()
+    assert "maxLength 100000" in inner["description"]
+
+
 def test_who_need_not_sign_in_is_told() -> None:
     assert described("POST", "/auth/login")["security"] == []
     assert "security" not in described("GET", "/auth/me")
