@@ -10,6 +10,7 @@ from uuid import UUID
 import aiosmtplib
 import structlog
 
+from mypost.context import NOBODY
 from mypost.crypto import Keys
 from mypost.jobs import letters
 from mypost.settings import Settings
@@ -18,7 +19,6 @@ log = structlog.get_logger()
 MOST = 20
 PATIENCE_S = 20
 LONGEST_S = 50  # less than the minute after which another job may take the letter
-NOBODY = UUID(int=0)
 
 
 class Mailer:

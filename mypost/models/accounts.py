@@ -18,6 +18,7 @@ from mypost.models.brands import OF_LIVING
 from mypost.models.connections import Connection
 from mypost.models.paging import Listing
 from mypost.models.relations import Relation
+from mypost.models.removal import cancelled, disconnected
 from mypost.networks import Grant, Kind, Profile
 
 
@@ -194,9 +195,7 @@ async def let_go(db: Db, account_id: UUID) -> None:
     """Wipes an account's tokens and cancels what waits for it; what was sent keeps its history."""
     await db.value("SELECT lock_account($1)", account_id)
     await db.run(
-        "UPDATE targets SET state = 'cancelled', fence = fence + 1, lease_owner = NULL,"
-        " lease_until = NULL, error = $2 WHERE account_id = $1 AND NOT removed"
-        " AND state IN ('pending', 'scheduled', 'claimed')",
+        cancelled("account_id = $1", also=", error = $2"),
         account_id,
         {
             "category": "account_issue",
@@ -205,8 +204,4 @@ async def let_go(db: Db, account_id: UUID) -> None:
             "message": "The account was disconnected",
         },
     )
-    await db.run(
-        "UPDATE accounts SET status = 'disconnected', grant_cipher = NULL,"
-        " token_expires_at = NULL, grant_ends_at = NULL, updated_at = mypost_now() WHERE id = $1",
-        account_id,
-    )
+    await db.run(disconnected("id = $1"), account_id)

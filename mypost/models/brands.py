@@ -10,6 +10,7 @@ from mypost.errors import IllegalState
 from mypost.models.base import Db
 from mypost.models.paging import Listing
 from mypost.models.relations import Relation
+from mypost.models.removal import cancelled, deleted, disconnected
 
 
 class Brand(Model):
@@ -45,17 +46,15 @@ BY_WORKSPACE = Listing(
     "brands", Brand, "brands", parent_key="workspace_id", where=ALIVE, columns=COLUMNS
 )
 
-DELETE_POSTS = (
-    "UPDATE posts SET deleted_at = mypost_now(), updated_at = mypost_now()"
-    " WHERE brand_id = $1 AND deleted_at IS NULL"
-)
-DISCONNECT_ACCOUNTS = (
-    "UPDATE accounts SET status = 'disconnected', grant_cipher = NULL, token_expires_at = NULL,"
-    " updated_at = mypost_now() WHERE brand_id = $1 AND status <> 'disconnected'"
-)
 DELETE_BRAND = (
     "UPDATE brands SET deleted_at = mypost_now(), version = version + 1,"
     " updated_at = mypost_now() WHERE id = $1"
+)
+EVERYTHING = (
+    cancelled("post_id IN (SELECT id FROM posts WHERE brand_id = $1)"),
+    deleted("brand_id = $1"),
+    disconnected("brand_id = $1"),
+    DELETE_BRAND,
 )
 
 
@@ -69,12 +68,6 @@ async def delete(db: Db, brand_id: UUID, *, force: bool) -> int:
         raise IllegalState(f"{found.in_flight} posts of this brand are being sent right now")
     if found.waiting and not force:
         raise IllegalState(f"The brand has {found.waiting} scheduled posts; force cancels them")
-    await db.run(
-        "UPDATE targets SET state = 'cancelled', fence = fence + 1, lease_owner = NULL,"
-        " lease_until = NULL WHERE NOT removed AND state IN ('pending', 'scheduled', 'claimed')"
-        " AND post_id IN (SELECT id FROM posts WHERE brand_id = $1)",
-        brand_id,
-    )
-    for statement in (DELETE_POSTS, DISCONNECT_ACCOUNTS, DELETE_BRAND):
+    for statement in EVERYTHING:
         await db.run(statement, brand_id)
     return int(found.waiting)

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from mypost.models.base import Db
-from mypost.models.posts import ALIVE, Post
+from mypost.models.posts import ACCOUNTS_OF, ALIVE, Post
 
 MOST = 1000
 TITLE = 140
@@ -13,8 +13,7 @@ TITLE = 140
 ENTRIES = (
     "SELECT p.id, p.workspace_id, p.brand_id, p.phase, p.scheduled_at, p.local_time,"
     f" b.timezone, left(p.content, {TITLE}) AS content,"
-    " ARRAY(SELECT t.account_id FROM targets t WHERE t.post_id = p.id AND NOT t.removed"
-    " AND t.state <> 'cancelled' ORDER BY t.position, t.id) AS account_ids"
+    f" {ACCOUNTS_OF.format(row='p')} AS account_ids"
     " FROM posts p JOIN brands b ON b.id = p.brand_id"
     " WHERE p.workspace_id = ANY ($1::uuid[]) AND p.{column} = $2 AND p." + ALIVE +
     " AND p.scheduled_at >= $3 AND p.scheduled_at < $4"

@@ -18,6 +18,7 @@ from mypost.errors import IllegalState, NotFound
 from mypost.models.base import Db
 from mypost.models.paging import Listing
 from mypost.models.relations import Relation
+from mypost.models.removal import cancelled
 from mypost.zones import Moment
 
 
@@ -293,12 +294,7 @@ async def discard(db: Db, post: Post) -> None:
         " updated_at = mypost_now() WHERE id = $1",
         post.id,
     )
-    await db.run(
-        "UPDATE targets SET state = 'cancelled', fence = fence + 1, lease_owner = NULL,"
-        " lease_until = NULL WHERE post_id = $1 AND NOT removed AND state = ANY ($2)",
-        post.id,
-        list(MOVABLE),
-    )
+    await db.run(cancelled("post_id = $1"), post.id)
 
 
 async def tag(db: Db, post: Post, tags: Iterable[str]) -> None:

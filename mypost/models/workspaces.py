@@ -10,6 +10,7 @@ from mypost.errors import IllegalState
 from mypost.models.base import Db
 from mypost.models.paging import Listing
 from mypost.models.relations import Relation
+from mypost.models.removal import cancelled, deleted, disconnected
 
 
 class Workspace(Model):
@@ -38,20 +39,6 @@ BY_ID = Relation(Workspace, "workspaces", "id", "id", where=ALIVE, scope=ITSELF,
 OWNER = Relation(Workspace, "workspaces", "workspace_id", "id", scope=ITSELF, one=True)
 ALL = Listing("workspaces", Workspace, "workspaces", where=ALIVE, scope=ITSELF)
 
-CANCEL_TARGETS = (
-    "UPDATE targets SET state = 'cancelled', fence = fence + 1, lease_owner = NULL,"
-    " lease_until = NULL WHERE workspace_id = $1 AND NOT removed"
-    " AND state IN ('pending', 'scheduled', 'claimed')"
-)
-DELETE_POSTS = (
-    "UPDATE posts SET deleted_at = mypost_now(), updated_at = mypost_now()"
-    " WHERE workspace_id = $1 AND deleted_at IS NULL"
-)
-DISCONNECT_ACCOUNTS = (
-    "UPDATE accounts SET status = 'disconnected', grant_cipher = NULL, token_expires_at = NULL,"
-    " grant_ends_at = NULL, updated_at = mypost_now()"
-    " WHERE workspace_id = $1 AND status <> 'disconnected'"
-)
 END_CONNECTIONS = (
     "UPDATE connections SET status = 'failed', found = NULL, verifier = NULL"
     " WHERE workspace_id = $1 AND status IN ('pending', 'choose_account')"
@@ -68,9 +55,9 @@ DELETE_WORKSPACE = (
     " updated_at = mypost_now() WHERE id = $1"
 )
 EVERYTHING = (
-    CANCEL_TARGETS,
-    DELETE_POSTS,
-    DISCONNECT_ACCOUNTS,
+    cancelled("workspace_id = $1"),
+    deleted("workspace_id = $1"),
+    disconnected("workspace_id = $1"),
     END_CONNECTIONS,
     REVOKE_INVITATIONS,
     DELETE_BRANDS,
