@@ -135,7 +135,7 @@ async def _run(asks: Asks, services: embedded.Services, folder: Path, url: str |
     workers = [Kept(f"w{n}", command, environment, folder) for n in range(asks.workers)]
     async with await database.pool(services.owner_url, "mypost_owner") as owner:
         tokens = await _tokens(url)
-        due = await _written(owner, asks.targets, tokens)
+        due = await written(owner, asks.targets, tokens)
         try:
             await asyncio.gather(*(each.start() for each in workers))
             await asyncio.sleep((due - datetime.now(due.tzinfo)).total_seconds() - 1)
@@ -183,7 +183,9 @@ async def place(owner: asyncpg.Pool) -> tuple[UUID, UUID, UUID]:
     return workspace, brand, user
 
 
-async def _written(owner: asyncpg.Pool, targets: int, tokens: list[str]) -> datetime:
+async def written(
+    owner: asyncpg.Pool, targets: int, tokens: list[str], lead: float = LEAD
+) -> datetime:
     """Writes down accounts, posts and targets; answers when the first is due."""
     workspace, brand, user = await place(owner)
     accounts = [ids.new(Tag.ACCOUNT) for _ in tokens]
@@ -210,7 +212,7 @@ async def _written(owner: asyncpg.Pool, targets: int, tokens: list[str]) -> date
         ],
     )
     await owner.execute("ANALYZE")
-    due: datetime = await owner.fetchval("SELECT mypost_now()") + timedelta(seconds=LEAD)
+    due: datetime = await owner.fetchval("SELECT mypost_now()") + timedelta(seconds=lead)
     await owner.execute(
         "UPDATE targets SET state = 'scheduled', due_at = $1::timestamptz"
         " + position * interval '1 s' / $2::int",

@@ -4,7 +4,19 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 
-from bench import burst, equal, growth, lateness, limits, once, refusals, renewals, seal, speed
+from bench import (
+    burst,
+    equal,
+    growth,
+    lateness,
+    limits,
+    once,
+    refusals,
+    renewals,
+    seal,
+    speed,
+    toll,
+)
 from bench.crash import figures as crash
 from bench.result import Asked, Result
 
@@ -20,6 +32,7 @@ FIGURES: Mapping[str, Callable[[Asked], Result]] = {
     "BURST": burst.begun_figure,
     "FLOOD": burst.started_figure,
     "PAIR": burst.shared_figure,
+    "TOLL": toll.figure,
     "P9": renewals.figure,
     "P12": refusals.figure,
     "ONCE": once.figure,
