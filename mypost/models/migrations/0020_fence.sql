@@ -16,32 +16,55 @@ BEGIN
 END $$;
 CREATE TRIGGER shifted AFTER INSERT OR UPDATE ON clock_offset FOR EACH ROW EXECUTE FUNCTION clock_shifted();
 
--- A plan made while a table was empty would read all of it, until its statistics come: an event is not looked for, and the
--- row of an audit is looked for by its key.
+-- One more link of a chain of seals; the first hangs on the last of the batch before.
+CREATE FUNCTION seal_next(so_far bytea, hangs_on bytea, entry bytea) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
+  SELECT sha256(coalesce(so_far, hangs_on) || entry)
+$$;
+CREATE AGGREGATE seal_chain(hangs_on bytea, entry bytea) (SFUNC = seal_next, STYPE = bytea);
+
+-- Numbers a batch in one statement. A plan made while a table was empty would read all of it, until its statistics come:
+-- an event is not looked for, and the row of an audit is looked for by its key.
 CREATE OR REPLACE FUNCTION sequence_batch(most int) RETURNS SETOF events LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = public, pg_temp SET enable_seqscan = off AS $$
-DECLARE o record; c counters;
 BEGIN
-  FOR o IN
-    WITH taken AS (DELETE FROM outbox WHERE pos IN
-        (SELECT pos FROM outbox ORDER BY pos LIMIT most FOR UPDATE SKIP LOCKED) RETURNING *)
-    SELECT * FROM taken ORDER BY pos
-  LOOP
-    INSERT INTO counters (workspace_id) VALUES (o.workspace_id) ON CONFLICT DO NOTHING;
-    IF o.audit_id IS NOT NULL THEN
-      UPDATE counters k SET seal_number = k.seal_number + 1,
-          seal = sha256(k.seal || convert_to(audit_canonical(x), 'UTF8'))
-        FROM audit_events x WHERE k.workspace_id = o.workspace_id AND x.id = o.audit_id
-        RETURNING k.* INTO c;
-      INSERT INTO audit_seals VALUES (c.workspace_id, c.seal_number, o.audit_id, c.seal);
-    ELSE
-      UPDATE counters k SET event_number = k.event_number + 1
-        WHERE k.workspace_id = o.workspace_id RETURNING k.* INTO c;
-      RETURN QUERY INSERT INTO events VALUES (o.workspace_id, c.event_number, o.id, o.type, o.brand_id, o.payload, o.occurred_at)
-        RETURNING *;
-    END IF;
-  END LOOP;
+  RETURN QUERY
+    WITH taken AS MATERIALIZED (
+      DELETE FROM outbox WHERE pos = ANY (ARRAY(SELECT pos FROM outbox ORDER BY pos LIMIT most FOR UPDATE SKIP LOCKED)) RETURNING *
+    ), held AS MATERIALIZED (
+      SELECT * FROM counters WHERE workspace_id IN (SELECT workspace_id FROM taken) ORDER BY workspace_id FOR UPDATE
+    ), told AS MATERIALIZED (
+      SELECT t.*, coalesce(h.event_number, 0) + row_number() OVER (PARTITION BY t.workspace_id ORDER BY t.pos) AS number
+      FROM taken t LEFT JOIN held h ON h.workspace_id = t.workspace_id WHERE t.audit_id IS NULL
+    ), sealed AS MATERIALIZED (
+      SELECT t.*, coalesce(h.seal_number, 0) + row_number() OVER (PARTITION BY t.workspace_id ORDER BY t.pos) AS number,
+             seal_chain(coalesce(h.seal, ''), convert_to(audit_canonical(x), 'UTF8')) OVER (PARTITION BY t.workspace_id ORDER BY t.pos) AS seal
+      FROM taken t JOIN audit_events x ON x.id = t.audit_id LEFT JOIN held h ON h.workspace_id = t.workspace_id
+    ), kept AS (
+      INSERT INTO audit_seals SELECT s.workspace_id, s.number, s.audit_id, s.seal FROM sealed s ORDER BY s.pos
+    ), counted AS (
+      INSERT INTO counters AS k (workspace_id, event_number, seal_number, seal)
+        SELECT n.workspace_id, coalesce(max(n.number) FILTER (WHERE n.seal IS NULL), 0), count(n.seal),
+               coalesce((array_agg(n.seal ORDER BY n.number DESC) FILTER (WHERE n.seal IS NOT NULL))[1], '')
+        FROM (SELECT workspace_id, number, NULL::bytea AS seal FROM told UNION ALL SELECT workspace_id, number, seal FROM sealed) n
+        GROUP BY n.workspace_id
+        ON CONFLICT (workspace_id) DO UPDATE SET event_number = greatest(k.event_number, excluded.event_number),
+          seal_number = k.seal_number + excluded.seal_number,
+          seal = CASE WHEN excluded.seal_number > 0 THEN excluded.seal ELSE k.seal END
+    )
+    INSERT INTO events SELECT t.workspace_id, t.number, t.id, t.type, t.brand_id, t.payload, t.occurred_at FROM told t ORDER BY t.pos
+      RETURNING *;
 END $$;
+
+-- The rows of one statement are left to be sealed in one.
+CREATE OR REPLACE FUNCTION audit_append() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = public, pg_temp AS $$
+BEGIN
+  INSERT INTO outbox (workspace_id, type, audit_id) SELECT a.workspace_id, 'audit', a.id FROM appended a;
+  RETURN NULL;
+END $$;
+DROP TRIGGER audit_append ON audit_events;
+CREATE TRIGGER audit_append AFTER INSERT ON audit_events REFERENCING NEW TABLE AS appended
+  FOR EACH STATEMENT EXECUTE FUNCTION audit_append();
 
 -- What became of many targets at once: one statement moves them, so that what follows from a move is worked out together.
 -- Answers which of them it has moved; the others' fences or states have moved on. By network, so that gates are locked in order.
@@ -116,5 +139,5 @@ SET search_path = public, pg_temp AS $$
     WHERE id = target AND fence = its_fence AND state = 'scheduled'
 $$;
 
-REVOKE EXECUTE ON FUNCTION clock_shifted(), dispatch_outcomes(jsonb), dispatch_prepared(uuid, bigint, uuid, text, text, timestamptz, jsonb), dispatch_ahead_done(uuid, bigint, float8) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION clock_shifted(), seal_next(bytea, bytea, bytea), seal_chain(bytea, bytea), dispatch_outcomes(jsonb), dispatch_prepared(uuid, bigint, uuid, text, text, timestamptz, jsonb), dispatch_ahead_done(uuid, bigint, float8) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION dispatch_outcomes(jsonb), dispatch_prepared(uuid, bigint, uuid, text, text, timestamptz, jsonb), dispatch_ahead_done(uuid, bigint, float8) TO mypost_dispatch;
