@@ -55,6 +55,106 @@ BEGIN
       RETURNING *;
 END $$;
 
+-- What became of posts, from what became of their targets: those of a statement are asked for together.
+CREATE FUNCTION post_phases(posts uuid[]) RETURNS TABLE (id uuid, phase text) LANGUAGE sql STABLE ROWS 20 AS $$
+  SELECT p.id, CASE
+      WHEN p.stage NOT IN ('scheduled', 'publishing') OR s.planned = 0 THEN review_phase(p)
+      WHEN s.untouched THEN p.stage
+      WHEN s.going THEN 'publishing'
+      WHEN s.asks THEN 'needs_confirmation'
+      WHEN s.all_live THEN 'published'
+      WHEN s.live THEN 'partially_published'
+      ELSE 'failed' END
+  FROM posts p, LATERAL (
+    SELECT count(*) AS planned, bool_and(t.state IN ('scheduled', 'claimed') AND t.attempts = 0) AS untouched,
+           bool_or(t.state IN ('scheduled', 'claimed', 'sending', 'confirming', 'unknown')) AS going,
+           bool_or(t.state = 'needs_confirmation') AS asks, bool_and(t.state = 'published') AS all_live, bool_or(t.state = 'published') AS live
+    FROM targets t WHERE t.post_id = p.id AND t.state NOT IN ('pending', 'cancelled')) s
+  WHERE p.id = ANY (posts)
+$$;
+CREATE OR REPLACE FUNCTION post_phase(p posts) RETURNS text LANGUAGE sql STABLE AS $$
+  SELECT f.phase FROM post_phases(ARRAY[p.id]) f
+$$;
+
+-- What follows from the moves of one statement, in two: first what each target tells, its history and its lane; then its post,
+-- and what everybody hears. A plan that reads a table whole is never right here, whatever is known of its size.
+CREATE OR REPLACE FUNCTION targets_moved() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+BEGIN
+  WITH m AS MATERIALIZED (
+    SELECT n.*, o.state AS was, o.due_at AS was_due FROM moved_to n JOIN moved_from o USING (id)
+    WHERE n.state <> o.state OR n.due_at IS DISTINCT FROM o.due_at
+  ), told AS (
+    INSERT INTO transitions (workspace_id, target_id, from_state, to_state, needs_proof, proof, proof_read_at, sent_at, settled_at,
+                             fence, generation, by_role, by_user)
+      SELECT m.workspace_id, m.id, m.was, m.state, coalesce(r.needs_proof, false),
+             CASE WHEN r.needs_proof THEN m.proof END, CASE WHEN r.needs_proof THEN m.proof_read_at END,
+             m.sent_at, m.settled_at, m.fence, m.generation,
+             coalesce(nullif(current_setting('role'), 'none'), session_user),
+             CASE WHEN r.needs_proof AND m.proof = 'person' THEN m.resolved_by END
+      FROM m LEFT JOIN transition_rules r ON r.from_state = m.was AND r.to_state = m.state
+      WHERE m.state <> m.was
+  )
+  -- Who follows an unknown, or what a network is still at, waits for it: 90 s at most, then order yields to time.
+  -- A lane that stays as busy as it was has nothing to learn.
+  UPDATE lanes l SET
+      next_due_at = (SELECT min(t.due_at) FROM targets t WHERE t.account_id = l.account_id AND t.state = 'scheduled'),
+      busy_target = (SELECT t.id FROM targets t WHERE t.account_id = l.account_id AND t.state IN ('claimed', 'sending')),
+      fence = l.fence + CASE WHEN c.taken THEN 1 ELSE 0 END,
+      hold_until = CASE WHEN c.lost THEN greatest(l.hold_until, mypost_now() + interval '90 s')
+                        WHEN l.hold_until <= mypost_now() OR c.settled AND l.hold_reason = 'unknown' THEN NULL
+                        ELSE l.hold_until END,
+      hold_reason = CASE WHEN c.lost AND (l.hold_until IS NULL OR l.hold_until <= mypost_now()) THEN 'unknown'
+                         WHEN c.lost THEN l.hold_reason
+                         WHEN l.hold_until <= mypost_now() OR c.settled AND l.hold_reason = 'unknown' THEN NULL
+                         ELSE l.hold_reason END
+    FROM (SELECT m.account_id, bool_or(m.state = 'claimed' AND m.was = 'scheduled') AS taken,
+                 bool_or(m.state IN ('unknown', 'confirming') AND m.was <> m.state) AS lost,
+                 bool_or(m.was IN ('unknown', 'confirming') AND m.state NOT IN ('unknown', 'confirming')) AS settled
+          FROM m WHERE (m.was, m.state) <> ('claimed', 'sending') GROUP BY m.account_id) c
+    WHERE l.account_id = c.account_id;
+
+  WITH m AS MATERIALIZED (
+    SELECT n.*, o.state AS was, o.risk AS was_risk FROM moved_to n JOIN moved_from o USING (id)
+    WHERE n.state <> o.state OR n.attempts <> o.attempts OR n.risk <> coalesce(o.risk, '')
+  ), found AS MATERIALIZED (
+    SELECT p.id, p.brand_id, p.phase AS was, f.phase AS becomes
+    FROM post_phases(ARRAY(SELECT m.post_id FROM m)) f JOIN posts p ON p.id = f.id
+  ), moved AS (
+    UPDATE posts p SET phase = f.becomes, updated_at = mypost_now(),
+        published_at = CASE WHEN f.becomes IN ('published', 'partially_published')
+                            THEN (SELECT max(t.published_at) FROM targets t WHERE t.post_id = p.id) END,
+        scheduled_at = CASE WHEN is_draft(f.becomes) THEN NULL ELSE p.scheduled_at END,
+        stage = CASE WHEN is_draft(f.becomes) THEN 'draft' ELSE p.stage END
+      FROM found f WHERE p.id = f.id AND f.was <> f.becomes RETURNING p.*, f.was
+  ), heard AS (
+    INSERT INTO outbox (workspace_id, type, brand_id, payload)
+      SELECT m.workspace_id, CASE WHEN target_status(m.state) <> target_status(m.was) THEN 'target.' || target_status(m.state)
+                                  ELSE 'target.at_risk' END,
+          f.brand_id, jsonb_build_object(
+          'postId', m.post_id, 'targetId', m.id, 'accountId', m.account_id, 'brandId', f.brand_id,
+          'previousStatus', target_status(m.was), 'status', target_status(m.state),
+          'previousPhase', f.was, 'phase', f.becomes) || CASE WHEN m.risk IS NULL THEN '{}' ELSE jsonb_build_object('risk', m.risk) END
+        FROM m JOIN found f ON f.id = m.post_id
+        WHERE target_status(m.state) <> target_status(m.was) OR m.risk <> coalesce(m.was_risk, '')
+      UNION ALL
+      SELECT m.workspace_id, 'post.' || CASE WHEN is_draft(m.phase) THEN 'cancelled' ELSE m.phase END,
+          m.brand_id, jsonb_build_object('postId', m.id, 'brandId', m.brand_id, 'previousPhase', m.was,
+            'phase', m.phase, 'scheduledAt', m.scheduled_at, 'publishedAt', m.published_at)
+        FROM moved m
+  )
+  INSERT INTO audit_events (id, workspace_id, action, user_id, actor_type, resource_type, resource_id, metadata)
+    SELECT mypost_id(13), m.workspace_id, 'post.' || m.phase, m.scheduled_by, 'system', 'post', m.id, '{}'
+    FROM moved m WHERE m.phase IN ('published', 'partially_published', 'failed', 'needs_confirmation');
+
+  PERFORM forecast(c.account_id) FROM (
+      SELECT DISTINCT n.account_id FROM moved_to n JOIN moved_from o USING (id)
+      WHERE n.state = 'scheduled' AND (o.state <> 'scheduled' OR n.due_at <> o.due_at)) c
+    JOIN accounts a ON a.id = c.account_id JOIN lanes l ON l.account_id = c.account_id
+    WHERE a.grant_ends_at IS NOT NULL OR a.status = 'needs_reauth' OR l.budget_limit IS NOT NULL;
+  RETURN NULL;
+END $$;
+
 -- The rows of one statement are left to be sealed in one.
 CREATE OR REPLACE FUNCTION audit_append() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = public, pg_temp AS $$
@@ -139,5 +239,5 @@ SET search_path = public, pg_temp AS $$
     WHERE id = target AND fence = its_fence AND state = 'scheduled'
 $$;
 
-REVOKE EXECUTE ON FUNCTION clock_shifted(), seal_next(bytea, bytea, bytea), seal_chain(bytea, bytea), dispatch_outcomes(jsonb), dispatch_prepared(uuid, bigint, uuid, text, text, timestamptz, jsonb), dispatch_ahead_done(uuid, bigint, float8) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION post_phases(uuid[]), clock_shifted(), seal_next(bytea, bytea, bytea), seal_chain(bytea, bytea), dispatch_outcomes(jsonb), dispatch_prepared(uuid, bigint, uuid, text, text, timestamptz, jsonb), dispatch_ahead_done(uuid, bigint, float8) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION dispatch_outcomes(jsonb), dispatch_prepared(uuid, bigint, uuid, text, text, timestamptz, jsonb), dispatch_ahead_done(uuid, bigint, float8) TO mypost_dispatch;
