@@ -24,6 +24,7 @@ from mypost.models.lanes import Facts, Lanes, Outcome, Sending
 
 MOST = 0.6  # milliseconds for each target
 LEASE = 15.0
+NUMBER = "SELECT * FROM sequence_batch($1)"
 T = TypeVar("T")
 
 
@@ -63,6 +64,8 @@ async def _sent(pool: asyncpg.Pool, together: int) -> Counter[str]:
     meter = Meter(await pool.fetchval("SELECT pg_backend_pid()"))
     lanes, worker = Lanes(pool), uuid4()
     await Installation(pool).arrive()
+    while await pool.fetch(NUMBER, sequencer.BATCH):
+        pass  # what planning has left
     in_flight = min(together, dispatcher.IN_FLIGHT)
     while claims := await meter.of("claim", lanes.claim(worker, in_flight)):
         sends: list[Sending] = []
@@ -71,9 +74,8 @@ async def _sent(pool: asyncpg.Pool, together: int) -> Counter[str]:
         outcomes = [_outcome(each) for each in sends]
         for told in _parts(outcomes, min(together, writer.TOGETHER)):
             await meter.of("outcome", lanes.outcomes(told))
-        numbering = pool.fetch("SELECT * FROM sequence_batch($1)", sequencer.BATCH)
-        while await meter.of("number", numbering):
-            numbering = pool.fetch("SELECT * FROM sequence_batch($1)", sequencer.BATCH)
+        while await meter.of("number", pool.fetch(NUMBER, sequencer.BATCH)):
+            pass
     return meter.spent
 
 
