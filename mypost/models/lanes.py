@@ -102,9 +102,9 @@ class Outcome(NamedTuple):
     facts: Facts
 
     def spelled(self) -> dict[str, Any]:
-        """Spells it as `dispatch_outcomes` reads it."""
+        """Spells it as `dispatch_outcomes` reads it; what is not said is left out."""
         facts = self.facts
-        return {
+        said = {
             "target": str(self.sending.target_id),
             "fence": self.sending.fence,
             "cameFrom": self.came_from,
@@ -121,8 +121,9 @@ class Outcome(NamedTuple):
             "everybody": facts.everybody,
             "accountStatus": facts.account_status,
             "trouble": facts.trouble,
-            "budgets": [asdict(budget) for budget in facts.budgets],
+            "budgets": [asdict(budget) for budget in facts.budgets] or None,
         }
+        return {name: value for name, value in said.items() if value is not None}
 
 
 class Swept(NamedTuple):

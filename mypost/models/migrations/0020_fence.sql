@@ -179,7 +179,7 @@ CREATE TRIGGER audit_append AFTER INSERT ON audit_events REFERENCING NEW TABLE A
 DROP FUNCTION dispatch_outcome(uuid, bigint, text, text, jsonb);
 CREATE FUNCTION dispatch_outcomes(outcomes jsonb) RETURNS uuid[] LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = public, pg_temp AS $$
-DECLARE o record; hits uuid[] := '{}';
+DECLARE o record; hits uuid[] := '{}'; stirred text := '';
 BEGIN
   PERFORM dispatch_lock(ARRAY(SELECT (e ->> 'target')::uuid FROM jsonb_array_elements(outcomes) e));
   FOR o IN
@@ -197,7 +197,10 @@ BEGIN
           handle = CASE WHEN facts ->> 'handle' = '' THEN NULL ELSE coalesce(facts ->> 'handle', t.handle) END
         FROM told w WHERE t.id = w.id AND t.fence = w.fence AND t.state = w.came_from
         RETURNING t.id, t.account_id, w.goes_to, w.retry_at, facts)
-    SELECT w.*, l.network FROM written w JOIN lanes l ON l.account_id = w.account_id ORDER BY l.network, w.account_id
+    SELECT w.*, l.network, w.facts ->> 'trouble' = 'false' AND (l.troubles, l.opened, l.recent) = (0, 0, 0)
+             AND (g.network IS NULL OR (g.troubles, g.opened, g.recent) = (0, 0, 0)) AS calm
+    FROM written w JOIN lanes l ON l.account_id = w.account_id LEFT JOIN gates g ON g.network = l.network
+    ORDER BY l.network, w.account_id
   LOOP
     hits := hits || o.id;
     -- An account that was connected anew meanwhile is not held for what its old grant met.
@@ -212,10 +215,14 @@ BEGIN
         FROM lanes l WHERE a.id = o.account_id AND a.status IN ('active', 'expiring')
           AND l.account_id = o.account_id AND l.fence = (o.facts ->> 'laneFence')::bigint;
     END IF;
-    IF o.facts ->> 'trouble' IS NOT NULL THEN
+    -- What went well where all is well counts nothing, unless another outcome has just stirred the network.
+    IF o.facts ->> 'trouble' IS NOT NULL AND (NOT o.calm OR o.network = stirred) THEN
       PERFORM breaker_count(o.account_id, (o.facts ->> 'trouble')::boolean);
+      stirred := o.network;
     END IF;
-    PERFORM budget_told(o.account_id, o.facts -> 'budgets', o.goes_to = 'scheduled');
+    IF o.facts -> 'budgets' IS NOT NULL THEN
+      PERFORM budget_told(o.account_id, o.facts -> 'budgets', o.goes_to = 'scheduled');
+    END IF;
     IF (o.facts ->> 'everybody')::boolean THEN
       INSERT INTO gates AS g (network, hold_until, hold_reason) VALUES (o.network, o.retry_at, 'rate_limited')
         ON CONFLICT (network) DO UPDATE SET hold_until = greatest(g.hold_until, o.retry_at),
