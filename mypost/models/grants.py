@@ -42,6 +42,7 @@ class Grants:
         self._pool, self._turn = pool, asyncio.Lock()
         self._keeper = Keeper(pool)
         self._users = 0
+        self._undoing: set[asyncio.Task[None]] = set()
         self._accounts: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
@@ -52,7 +53,7 @@ class Grants:
         async with asyncio.timeout(patience) as waiting, mine:
             self._users += 1
             try:
-                while not await self._ask("pg_try_advisory_lock", account):  # noqa: ASYNC110 - nobody tells
+                while not await self._taken(account):  # noqa: ASYNC110 - nobody tells
                     await asyncio.sleep(LOOK_AGAIN)
                 try:
                     waiting.reschedule(None)
@@ -64,10 +65,35 @@ class Grants:
                     ):
                         await self._ask("pg_advisory_unlock", account)
             finally:
-                self._users -= 1
-                async with self._turn:
-                    if self._users == 0:
-                        await self._keeper.let_go()
+                await self._leave()
+
+    async def _taken(self, account: UUID) -> bool:
+        """Tries the lock once; a try that is cut off is followed up, and leaves no lock."""
+        trying = asyncio.create_task(self._ask("pg_try_advisory_lock", account))
+        try:
+            return bool(await asyncio.shield(trying))
+        except asyncio.CancelledError:
+            self._users += 1
+            undoing = asyncio.create_task(self._undo(trying, account))
+            self._undoing.add(undoing)
+            undoing.add_done_callback(self._undoing.discard)
+            raise
+
+    async def _undo(self, trying: asyncio.Task[Any], account: UUID) -> None:
+        """Lets go what a try has taken for nobody."""
+        try:
+            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                if await trying:
+                    await self._ask("pg_advisory_unlock", account)
+        finally:
+            await self._leave()
+
+    async def _leave(self) -> None:
+        """Returns the connection with the last of its users."""
+        self._users -= 1
+        async with self._turn:
+            if self._users == 0:
+                await self._keeper.let_go()
 
     async def read(self, account: UUID) -> Stored | None:
         """Reads what is stored now; None when there is no such account."""

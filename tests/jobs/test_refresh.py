@@ -13,6 +13,7 @@ from mypost.ids import Tag
 from mypost.jobs import outcome, refresh
 from mypost.models import database
 from mypost.models.accounts import seal_grant
+from mypost.models.grants import LOCK_CLASS
 from mypost.models.lanes import Facts, Lanes
 from mypost.networks import Expired, Grant, Kind, Published, Refused, Terms, Unavailable
 from mypost.networks.sandbox import Sandbox
@@ -269,6 +270,30 @@ async def test_who_waits_too_long_for_the_lock_sends_later(world, network, monke
         await world.dispatcher().drain()
     assert (await world.target(target))["hold_reason"] == "network_unreachable"
     assert network.calls == 0
+
+
+async def test_a_wait_that_is_cut_off_leaves_no_lock(world):
+    grants = world.lanes.grants
+    held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = $1::oid"
+    async with grants.locked(
+        ids.new(Tag.ACCOUNT), 5
+    ):  # the connection stays while somebody uses it
+        for turns in range(40):
+            waiting = asyncio.create_task(_hold(grants))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+
+        async def alone() -> bool:
+            return await world.owner.fetchval(held, LOCK_CLASS) == 1
+
+        await until(alone, 2)
+
+
+async def _hold(grants) -> None:
+    async with grants.locked(ids.new(Tag.ACCOUNT), 5):
+        await asyncio.Event().wait()
 
 
 async def test_a_slow_refresh_leaves_too_little_of_the_lease(world, network, monkeypatch):
