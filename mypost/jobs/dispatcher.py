@@ -24,7 +24,7 @@ from mypost.models.lanes import REFUSED, TROUBLE, Claim, Lanes, Outcome, Sending
 from mypost.networks import Answer, Expired, Network, Unknown
 
 IN_FLIGHT = 100
-TOGETHER = 16  # begun in one commit: what a crash before their sends leaves to be looked up
+TOGETHER = 50  # begun in one commit: what a crash before their sends leaves to be looked up
 POLL = 0.25
 SWEEP = 1.0
 EXPIRE = 30.0
