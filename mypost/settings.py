@@ -40,6 +40,7 @@ class Settings:
     mail_from: str
     trusted_documents: Path | None  # a manifest, or a folder of them
     trusted_only: bool  # any other document is refused
+    dev_egress: bool  # customers' addresses may be this machine's, plain and on any port
     crash_at: tuple[str, int] | None  # a named point of the worker, and which time
     engine: str  # compiled; or interpreted, which leaves GraphQL documents to graphql-core
     pushdown: bool  # whether plans have PostgreSQL write the JSON of rows
@@ -86,6 +87,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         mail_from=env.get("MYPOST_MAIL_FROM", "MyPost <no-reply@localhost>"),
         trusted_documents=Path(trusted).absolute() if trusted else None,
         trusted_only=_trusted_only(env),
+        dev_egress=_word(env, "MYPOST_DEV_EGRESS", ("0", "1")) == "1",
         crash_at=_crash_at(env),
         pushdown=_word(env, "MYPOST_ENGINE_PUSHDOWN", ("on", "off")) == "on",
         engine=_word(env, "MYPOST_ENGINE", ("compiled", "interpreted")),

@@ -29,7 +29,7 @@ LAYERS = [
     ("middleware",),
     ("metrics",),
     ("meter",),
-    ("tokens", "feed", "limits", "nudges", "throttle", "embedded"),
+    ("tokens", "feed", "limits", "nudges", "throttle", "embedded", "egress"),
     ("wire", "windows"),
     ("viewer",),
     ("models",),
