@@ -37,3 +37,21 @@ class EventType(StrEnum):
     APPROVAL_REQUESTED = "approval.requested"
     APPROVAL_VOIDED = "approval.voided"
     APPROVAL_WITHDRAWN = "approval.withdrawn"
+
+
+class WebhookEvent(StrEnum):
+    """What a webhook can be told; the database has its twin in `webhook_events`."""
+
+    POST_SCHEDULED = "post.scheduled"
+    POST_PUBLISHING = "post.publishing"
+    POST_PUBLISHED = "post.published"
+    POST_FAILED = "post.failed"
+    POST_CANCELLED = "post.cancelled"
+    POST_NEEDS_CONFIRMATION = "post.needs_confirmation"
+    APPROVAL_REQUESTED = "approval.requested"
+    APPROVAL_APPROVED = "approval.approved"
+    APPROVAL_REJECTED = "approval.rejected"
+    ACCOUNT_CONNECTED = "account.connected"
+    ACCOUNT_EXPIRING = "account.expiring"
+    ACCOUNT_NEEDS_REAUTH = "account.needs_reauth"
+    ACCOUNT_DISCONNECTED = "account.disconnected"

@@ -34,6 +34,7 @@ class Tag(IntEnum):
     INVITATION = 19
     ACCESS_TOKEN = 20
     MAIL = 21
+    WEBHOOK_SECRET = 22
 
 
 def new(tag: Tag) -> UUID:

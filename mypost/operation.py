@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from typing import Any, Protocol
+from uuid import UUID
 
 from strawberry import Some
 
@@ -44,6 +45,7 @@ class On:
     argument: str = "id"
     lock: bool = False
     keep: bool = False
+    only: bool = False  # one that is not named is the viewer's only workspace
 
     @property
     def own(self) -> bool:
@@ -69,13 +71,24 @@ class Operation:
         """Fetches and authorises the object this call names."""
         assert self.on is not None  # noqa: S101 - callers look first
         on, hold = self.on, {"lock": self.on.lock, "keep": self.on.keep}
+        if on.only and id is None:
+            id = only_workspace(ctx, on.argument)
         try:
             return await ctx.get(on.relation, ids.parse(id), on.noun, self.requires, **hold)
         except NotFound as error:
-            if on.own or self.kind != "mutation":
+            if not on.only and (on.own or self.kind != "mutation"):
                 raise
             fault = Fault((camel(on.argument),), error.message, FaultCode.NOT_FOUND)
             raise Invalid([fault]) from None
+
+
+def only_workspace(ctx: Context, argument: str) -> UUID:
+    """The viewer's only workspace. Raises Invalid when he has another number of them."""
+    mine = ctx.scope()
+    if len(mine) != 1:
+        message = f"You belong to {len(mine)} workspaces: name one"
+        raise Invalid([Fault((camel(argument),), message, FaultCode.REQUIRED)])
+    return mine[0]
 
 
 OPERATIONS: dict[str, Operation] = {}
@@ -140,7 +153,7 @@ async def ask(operation: Operation, ctx: Context, arguments: Mapping[str, Any]) 
     if operation.on is None:
         return await operation.resolver(ctx, **arguments)
     rest = {k: v for k, v in arguments.items() if k != operation.on.argument}
-    row = await operation.target(ctx, arguments[operation.on.argument])
+    row = await operation.target(ctx, arguments.get(operation.on.argument))
     return await operation.resolver(ctx, row, **rest)
 
 

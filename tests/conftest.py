@@ -119,7 +119,7 @@ class House:
             "users", "access_tokens", "sessions", "workspaces", "roles", "members", "brands",
             "accounts", "connections", "posts", "post_tags", "targets", "transitions", "outbox",
             "events", "audit_events", "invitations", "approvals", "mails", "password_resets",
-            "idempotency_keys",
+            "idempotency_keys", "webhooks", "webhook_secrets", "deliveries",
         )  # fmt: skip
         # Whatever writes a row, be it the same values, makes a version with a place (ctid) and a
         # transaction (xmin) of its own. To read those two is a tenth of the cost of the values.

@@ -47,6 +47,16 @@ CONNECTION = (
 )
 
 
+WEBHOOK = (
+    "{ id workspaceId url events active secret failingSince disabledAt disabledReason version"
+    " createdAt updatedAt }"
+)
+DELIVERY = (
+    "{ id webhookId event status body attemptCount"
+    " attempts { at statusCode durationMs error answer } nextAttemptAt deliveredAt createdAt }"
+)
+
+
 @dataclass(frozen=True)
 class Spelling:
     """How one operation is spelled by each door; path names are filled from the input."""
@@ -348,6 +358,53 @@ OPERATIONS = {
         "",
         "deletedId",
     ),
+    "create_webhook": Spelling(
+        "POST /webhooks", "mutation", "createWebhook", "CreateWebhookInput", WEBHOOK, "webhook"
+    ),
+    "update_webhook": Spelling(
+        "PATCH /webhooks/{id}",
+        "mutation",
+        "updateWebhook",
+        "UpdateWebhookInput",
+        WEBHOOK,
+        "webhook",
+    ),
+    "delete_webhook": Spelling(
+        "DELETE /webhooks/{id}", "mutation", "deleteWebhook", "DeleteWebhookInput", "", "deletedId"
+    ),
+    "rotate_webhook_secret": Spelling(
+        "POST /webhooks/{id}/rotate-secret",
+        "mutation",
+        "rotateWebhookSecret",
+        "RotateWebhookSecretInput",
+        WEBHOOK,
+        "webhook",
+    ),
+    "test_webhook": Spelling(
+        "POST /webhooks/{id}/test",
+        "mutation",
+        "testWebhook",
+        "WebhookActionInput",
+        DELIVERY,
+        "delivery",
+    ),
+    "redeliver_webhook": Spelling(
+        "POST /webhooks/{id}/redeliver",
+        "mutation",
+        "redeliverWebhook",
+        "RedeliverWebhookInput",
+        f"{{ queued {ERRORS} }}",
+    ),
+    "redeliver_delivery": Spelling(
+        "POST /deliveries/{id}/redeliver",
+        "mutation",
+        "redeliverDelivery",
+        "RedeliverDeliveryInput",
+        DELIVERY,
+        "delivery",
+    ),
+    "webhook": Spelling("GET /webhooks/{id}", "query", "webhook", "", WEBHOOK),
+    "delivery": Spelling("GET /deliveries/{id}", "query", "delivery", "", DELIVERY),
     "disconnect": Spelling(
         "DELETE /social-accounts/{id}",
         "mutation",
@@ -359,8 +416,9 @@ OPERATIONS = {
 }
 
 # Enum values are in capitals by GraphQL and lower-case words by REST.
-ENUM_FIELDS = {"network", "refreshTokenIn", "permissions", "outcome"}
-ENUM_ANSWERS = {"status", "phase", "network", "kind", "permissions", "risk", "reason"}
+ENUM_FIELDS = {"network", "refreshTokenIn", "permissions", "outcome", "events"}
+ENUM_ANSWERS = {"status", "phase", "network", "kind", "permissions", "risk", "reason", "events",
+                "disabledReason"}  # fmt: skip
 STATUS_OF = {
     "UNAUTHORIZED": 401,
     "FORBIDDEN": 403,
@@ -412,7 +470,7 @@ def _lower(value: Any, key: str = "") -> Any:
         return {k: _lower(v, k) for k, v in value.items()}
     if isinstance(value, list):
         return [_lower(item, key) for item in value]
-    if key == "permissions" and isinstance(value, str):
+    if key in ("permissions", "events") and isinstance(value, str):
         return value.lower().replace("_", ".", 1)
     return value.lower() if key in ENUM_ANSWERS and isinstance(value, str) else value
 

@@ -7,8 +7,10 @@ operation is compared by both doors (`test_doors.py`) and sent every kind of non
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
+from mypost import clock
 from mypost.crypto import digest
 from tests.client import PASSWORD, Api, Person
 from tests.conftest import House
@@ -186,6 +188,28 @@ class Setting:
         await self.approval()
         return {**self.inside, "status": ["pending"], "limit": 2}
 
+    async def new_webhook(self) -> dict[str, Any]:
+        return {**self.inside, "url": "https://your-server.com/webhook",
+                "events": ["post.published", "post.failed"],
+                "secret": "your-signing-secret"}  # fmt: skip
+
+    async def webhook(self) -> dict[str, Any]:
+        made = await self.ann.rest("POST", "/webhooks", await self.new_webhook())
+        return {"id": made.json()["id"]}
+
+    async def failed_lately(self) -> dict[str, Any]:
+        now = clock.now()
+        days = {"from": now - timedelta(days=1), "to": now + timedelta(hours=1)}
+        return {**await self.webhook(), **{name: at.isoformat() for name, at in days.items()}}
+
+    async def delivery(self) -> dict[str, Any]:
+        webhook = (await self.webhook())["id"]
+        return {"id": (await self.ann.rest("POST", f"/webhooks/{webhook}/test")).json()["id"]}
+
+    async def deliveries(self) -> dict[str, Any]:
+        await self.ann.rest("POST", f"/webhooks/{(webhook := (await self.webhook())['id'])}/test")
+        return {"webhookId": webhook, "status": ["pending"], "limit": 2}
+
     async def heir(self) -> dict[str, Any]:
         bob = await self.api.colleague(self.ann, "Editor")
         return {"id": self.ann.workspace, "userId": bob.id}
@@ -286,6 +310,19 @@ SAMPLES: dict[str, Make] = {
     "approveApproval": S.approval,
     "rejectApproval": and_also(S.approval, reason="Please revise the hashtags"),
     "withdrawApproval": S.approval,
+    "webhooks": S.page,
+    "webhook": S.webhook,
+    "createWebhook": S.new_webhook,
+    "updateWebhook": and_also(
+        S.webhook, url="https://your-server.com/other", events=["post.failed"], active=True
+    ),
+    "deleteWebhook": S.webhook,
+    "rotateWebhookSecret": and_also(S.webhook, secret="another signing secret"),
+    "testWebhook": S.webhook,
+    "redeliverWebhook": S.failed_lately,
+    "webhook.deliveries": S.deliveries,
+    "delivery": S.delivery,
+    "redeliverDelivery": S.delivery,
     "node": S.brand,
     "nodes": S.nothing,
     "rateLimit": S.nothing,

@@ -38,6 +38,7 @@ LAYERS = [
     (
         "events",
         "crypto",
+        "signatures",
         "errors",
         "ids",
         "permissions",

@@ -8,6 +8,7 @@ from mypost.models.connections import Connection
 from mypost.models.invitations import Invitation
 from mypost.models.posts import Post, PostTag, Target
 from mypost.models.users import Member, RefreshToken, Role, Session, User
+from mypost.models.webhooks import Delivery, Webhook
 from mypost.models.workspaces import Workspace
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "AuditEvent",
     "Brand",
     "Connection",
+    "Delivery",
     "Invitation",
     "Member",
     "Post",
@@ -25,5 +27,6 @@ __all__ = [
     "Session",
     "Target",
     "User",
+    "Webhook",
     "Workspace",
 ]

@@ -13,9 +13,11 @@ from mypost.models import (
     posts,
     roles,
     users,
+    webhooks,
     workspaces,
 )
 from mypost.models.relations import Relation
+from mypost.permissions import Permission
 
 KINDS: Mapping[ids.Tag | None, Relation[Any]] = {
     ids.Tag.USER: users.BY_ID,
@@ -28,4 +30,11 @@ KINDS: Mapping[ids.Tag | None, Relation[Any]] = {
     ids.Tag.POST: posts.BY_ID,
     ids.Tag.APPROVAL: approvals.BY_ID,
     ids.Tag.TARGET: posts.TARGET_BY_ID,
+    ids.Tag.WEBHOOK: webhooks.BY_ID,
+    ids.Tag.DELIVERY: webhooks.DELIVERY_BY_ID,
+}
+# What a member sees only with this permission; every other object is every member's to see.
+NEEDS: Mapping[ids.Tag | None, Permission] = {
+    ids.Tag.WEBHOOK: Permission.WORKSPACE_SETTINGS,
+    ids.Tag.DELIVERY: Permission.WORKSPACE_SETTINGS,
 }

@@ -46,6 +46,10 @@ END_CONNECTIONS = (
 REVOKE_INVITATIONS = (
     "UPDATE invitations SET status = 'revoked' WHERE workspace_id = $1 AND status = 'pending'"
 )
+DELETE_WEBHOOKS = (
+    "UPDATE webhooks SET active = false, deleted_at = mypost_now(), updated_at = mypost_now()"
+    " WHERE workspace_id = $1 AND deleted_at IS NULL"
+)
 DELETE_BRANDS = (
     "UPDATE brands SET deleted_at = mypost_now(), updated_at = mypost_now()"
     " WHERE workspace_id = $1 AND deleted_at IS NULL"
@@ -60,6 +64,7 @@ EVERYTHING = (
     disconnected("workspace_id = $1"),
     END_CONNECTIONS,
     REVOKE_INVITATIONS,
+    DELETE_WEBHOOKS,
     DELETE_BRANDS,
     DELETE_WORKSPACE,
 )

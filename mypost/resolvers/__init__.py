@@ -22,6 +22,7 @@ from mypost.resolvers import (
     redeeming,
     roles,
     status,
+    webhooks,
     workspaces,
 )
 
@@ -47,5 +48,6 @@ __all__ = [
     "redeeming",
     "roles",
     "status",
+    "webhooks",
     "workspaces",
 ]

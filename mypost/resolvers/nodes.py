@@ -8,7 +8,7 @@ import strawberry
 from mypost import ids
 from mypost.context import Context, workspace_of
 from mypost.errors import invalid
-from mypost.models.kinds import KINDS
+from mypost.models.kinds import KINDS, NEEDS
 from mypost.operation import query
 
 MAX_IDS = 100
@@ -20,6 +20,8 @@ async def _find(ctx: Context, text: str) -> Any:
     if id is None or tag not in KINDS:
         return None
     row = await ctx.load_key(KINDS[tag], id)
+    if row is not None and tag in NEEDS and NEEDS[tag] not in ctx.member(row).permissions:
+        return None
     if row is not None and tag is not ids.Tag.USER:
         await ctx.meter.enter(workspace_of(row))
     return row

@@ -24,6 +24,7 @@ TAGS = {
     "roles": "Team", "invitations": "Team", "permissions": "Team",
     "social-accounts": "Social accounts", "social-connections": "Social accounts",
     "posts": "Posts", "approvals": "Approvals",
+    "webhooks": "Webhooks", "deliveries": "Webhooks",
 }  # fmt: skip
 REASONS = {
     Code.VALIDATION_ERROR: "Something in the request is wrong: `details` names every field",

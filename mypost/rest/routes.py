@@ -33,6 +33,7 @@ OFFER = ("authorizationUrl",)
 CONNECTION = "/social-connections/{connectionId}"
 HIDDEN = ("viewerPermissions",)
 TARGETS = ("targets", "approval")
+SECRET = ("secret",)
 
 ROUTES = (
     Route("POST", "/auth/register", "register", 201, ("user",), (), SESSION, (), "/auth/me"),
@@ -125,4 +126,15 @@ ROUTES = (
     Route("POST", "/approvals/{id}/approve", "approveApproval"),
     Route("POST", "/approvals/{id}/reject", "rejectApproval"),
     Route("POST", "/approvals/{id}/withdraw", "withdrawApproval"),
+    Route("GET", "/webhooks", "webhooks", omit=SECRET),
+    Route("POST", "/webhooks", "createWebhook", 201),
+    Route("GET", "/webhooks/{id}", "webhook", omit=SECRET),
+    Route("PATCH", "/webhooks/{id}", "updateWebhook", omit=SECRET),
+    Route("DELETE", "/webhooks/{id}", "deleteWebhook", 204),
+    Route("POST", "/webhooks/{id}/test", "testWebhook", 202),
+    Route("POST", "/webhooks/{id}/rotate-secret", "rotateWebhookSecret"),
+    Route("POST", "/webhooks/{id}/redeliver", "redeliverWebhook", 202),
+    Route("GET", "/webhooks/{webhookId}/deliveries", "webhook.deliveries"),
+    Route("GET", "/deliveries/{id}", "delivery"),
+    Route("POST", "/deliveries/{id}/redeliver", "redeliverDelivery", 202),
 )  # fmt: skip

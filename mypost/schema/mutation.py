@@ -16,6 +16,7 @@ from mypost.schema.post_check import PostCheckPayload
 from mypost.schema.posts import PostPayload
 from mypost.schema.roles import RolePayload
 from mypost.schema.roots import changed
+from mypost.schema.webhooks import DeliveryPayload, RedeliveryPayload, WebhookPayload
 from mypost.schema.workspaces import WorkspacePayload
 
 
@@ -78,3 +79,10 @@ class Mutation:
     approve_approval: ApprovalPayload = changed("approve_approval", ApprovalPayload)
     reject_approval: ApprovalPayload = changed("reject_approval", ApprovalPayload)
     withdraw_approval: ApprovalPayload = changed("withdraw_approval", ApprovalPayload)
+    create_webhook: WebhookPayload = changed("create_webhook", WebhookPayload)
+    update_webhook: WebhookPayload = changed("update_webhook", WebhookPayload)
+    delete_webhook: DeletePayload = changed("delete_webhook", DeletePayload)
+    rotate_webhook_secret: WebhookPayload = changed("rotate_webhook_secret", WebhookPayload)
+    test_webhook: DeliveryPayload = changed("test_webhook", DeliveryPayload)
+    redeliver_webhook: RedeliveryPayload = changed("redeliver_webhook", RedeliveryPayload)
+    redeliver_delivery: DeliveryPayload = changed("redeliver_delivery", DeliveryPayload)

@@ -17,6 +17,7 @@ from mypost.schema.posts import Post
 from mypost.schema.roles import PermissionInfo
 from mypost.schema.roots import asked
 from mypost.schema.users import Viewer
+from mypost.schema.webhooks import Delivery, Webhook
 from mypost.schema.workspaces import Workspace
 
 NODES = ListSize(
@@ -39,6 +40,9 @@ class Query:
     post: Post | None = asked("post")
     approval: Approval | None = asked("approval")
     audit_events: Connection[AuditEvent] = asked("audit_events", pages("first"))
+    webhooks: Connection[Webhook] = asked("webhooks", pages("first"))
+    webhook: Webhook | None = asked("webhook")
+    delivery: Delivery | None = asked("delivery")
     sessions: Connection[Session] = asked("sessions", pages())
     access_tokens: Connection[AccessToken] = asked("access_tokens", pages())
     permissions: Connection[PermissionInfo] = asked("permissions", pages())

@@ -84,9 +84,10 @@ def _arguments(operation: Operation) -> list[inspect.Parameter]:
     _, *rest = inspect.signature(operation.resolver).parameters.values()
     if operation.on is None:
         return rest
-    id = inspect.Parameter(
-        operation.on.argument, inspect.Parameter.KEYWORD_ONLY, annotation=strawberry.ID
-    )
+    loose: dict[str, Any] = {"annotation": strawberry.ID}
+    if operation.on.only:
+        loose = {"annotation": strawberry.ID | None, "default": None}
+    id = inspect.Parameter(operation.on.argument, inspect.Parameter.KEYWORD_ONLY, **loose)
     return [id, *rest[1:]]
 
 

@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 
 import strawberry
 
-from mypost import zones
+from mypost import signatures, zones
 from mypost.errors import FaultCode
 
 Verdict = tuple[str, FaultCode] | None
@@ -77,6 +77,16 @@ def most(count: int) -> Rule:
     return says(rule, maxItems=count)
 
 
+def chosen(count: int) -> Rule:
+    """One to `count` entries."""
+    few = most(count)
+
+    def rule(value: list[Any]) -> Verdict:
+        return few(value) if value else ("Must not be empty", FaultCode.REQUIRED)
+
+    return says(rule, minItems=1, maxItems=count)
+
+
 def email(value: str) -> Verdict:
     """An address with one @ and a domain with a dot, in ASCII."""
     if len(value) > MAX_EMAIL or not EMAIL.fullmatch(value):
@@ -100,6 +110,16 @@ def password(value: str) -> Verdict:
     return None
 
 
+def signing_secret(value: str) -> Verdict:
+    """A key of 16 to 64 bytes: any text, or `whsec_` and base64."""
+    try:
+        signatures.read_key(value)
+    except ValueError as error:
+        return str(error), FaultCode.INVALID
+    return None
+
+
+says(signing_secret, minLength=signatures.LEAST_BYTES, maxLength=signatures.MOST_TEXT)
 says(email, format="email", maxLength=MAX_EMAIL)
 says(web_address, format="uri", maxLength=MAX_ADDRESS)
 says(password, minLength=MIN_PASSWORD, maxLength=MAX_PASSWORD)
