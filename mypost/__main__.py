@@ -51,10 +51,10 @@ def serve(
 def worker(
     *,
     data_dir: DataDir = None,
-    only: Literal["dispatcher", "arq"] | None = None,
+    only: Literal["dispatcher", "deliverer", "arq"] | None = None,
     watch_parent: bool = False,
 ) -> None:
-    """Runs the dispatcher and arq, supervised; `--only` runs one of them alone.
+    """Runs the dispatcher, the deliverer and arq, supervised; `--only` runs one of them alone.
 
     Parameters
     ----------

@@ -126,7 +126,7 @@ def _served(data_dir: Path | None, port: int) -> Iterator[str]:
     command = [sys.executable, "-m", "mypost", "serve", "--port", str(port)]
     if data_dir is not None:
         command += ["--data-dir", str(data_dir)]
-    extra = {"MYPOST_LOG": "warning"}
+    extra = {"MYPOST_LOG": "warning", "MYPOST_DEV_EGRESS": "1"}
     with subprocess.Popen(command, env=configuration.inherited(extra)) as server:
         try:
             _await_ready(server, port)

@@ -12,7 +12,7 @@ _LISTED = """
     event level timestamp request_id method path status ms port address user_id workspace_id
     account_id post_id target_id event_id number network outcome proof state error reason
     place nudge job child code pid attempt count released lost late waiting wait fence
-    target to
+    target to delivery_id webhook_id
 """
 FIELDS = frozenset(_LISTED.split())
 

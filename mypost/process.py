@@ -150,7 +150,7 @@ def _listen(host: str, port: int) -> Iterator[socket.socket]:
 
 @contextmanager
 def _worker(settings: Settings, *, wanted: bool) -> Iterator[None]:
-    """Supervises the worker's two processes beside us; however we end, they do."""
+    """Supervises the worker's processes beside us; however we end, they do."""
     if not wanted:
         yield
         return
@@ -184,6 +184,7 @@ def work(data_dir: Path | None, only: str | None, *, watch_parent: bool) -> None
     ready = attached(settings)
     if only == "arq":
         asyncio.run(workers.run_arq(ready, watch_parent=watch_parent))
-    else:
-        keys = crypto.load(ready.secret, ready.data_dir)
-        asyncio.run(workers.run_dispatcher(ready, keys, watch_parent=watch_parent))
+        return
+    keys = crypto.load(ready.secret, ready.data_dir)
+    runs = workers.run_deliverer if only == "deliverer" else workers.run_dispatcher
+    asyncio.run(runs(ready, keys, watch_parent=watch_parent))

@@ -130,9 +130,9 @@ async def test_a_killed_server_loses_nothing(tmp_path_factory) -> None:
             mine = [p for p in first.family() if "mypost" in p.cmdline()]
             os.kill(first.process.pid, signal.SIGKILL)
             await first.process.wait()
-            # Dispatcher and arq end with their parent: nothing is sent while nobody serves.
+            # The worker's processes end with their parent: nothing is sent while nobody serves.
             _, alive = psutil.wait_procs(mine, timeout=DEADLINE)
-            assert (len(mine), alive) == (2, [])
+            assert (len(mine), alive) == (3, [])
 
         async with serve(folder) as second:
             await second.sign_in("/auth/login")

@@ -23,6 +23,7 @@ JOBS: Mapping[str, WorkerCoroutine] = {
     "forget_connections": housekeep.forget_connections,
     "forget_sessions": housekeep.forget_sessions,
     "forget_keys": housekeep.forget_keys,
+    "forget_deliveries": housekeep.forget_deliveries,
     "mail": mail.send,
 }
 JOB_TIMEOUT = 60
@@ -75,6 +76,7 @@ def worker(settings: Settings, **options: Any) -> arq.Worker:
             arq.cron(mail.send, second={0, 15, 30, 45}, keep_result=0),
             arq.cron(housekeep.forget_connections, minute=set(range(0, 60, 10)), keep_result=0),
             arq.cron(housekeep.forget_keys, minute=5, second=0, keep_result=0),
+            arq.cron(housekeep.forget_deliveries, minute=10, second=0, keep_result=0),
         ],
         "redis_settings": redis_settings(str(settings.redis_url)),
         "on_startup": open_pool,

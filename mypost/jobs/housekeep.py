@@ -21,6 +21,13 @@ async def forget_connections(ctx: dict[str, Any]) -> int:
     return gone
 
 
+async def forget_deliveries(ctx: dict[str, Any]) -> int:
+    """Deletes what webhooks were told more than 30 days ago; answers how many."""
+    gone = int(await ctx["pool"].fetchval("SELECT deliveries_forget()"))
+    log.info("deliveries_forgotten", count=gone)
+    return gone
+
+
 async def forget_keys(ctx: dict[str, Any]) -> int:
     """Deletes idempotency keys that are older than a day; answers how many."""
     gone = int(await ctx["pool"].fetchval("SELECT keys_forget()"))

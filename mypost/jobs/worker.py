@@ -1,4 +1,4 @@
-"""The worker: a supervisor and its two children, dispatcher and arq."""
+"""The worker: a supervisor and its three children, dispatcher, deliverer and arq."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,9 @@ from redis.asyncio import Redis
 
 from mypost import networks
 from mypost.crypto import Keys
+from mypost.egress import Egress
 from mypost.jobs import arq_worker, points
+from mypost.jobs.deliver import Deliverer
 from mypost.jobs.dispatcher import Dispatcher
 from mypost.jobs.marks import Marks
 from mypost.jobs.sequencer import Sequencer
@@ -24,12 +26,13 @@ from mypost.models.lanes import TROUBLE, Lanes
 from mypost.networks import Network
 from mypost.settings import Settings
 
-CHILDREN = ("dispatcher", "arq")
+CHILDREN = ("dispatcher", "deliverer", "arq")
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 STEADY = 10.0  # a child that lived so long is restarted without delay
 PATIENCE = 15.0  # more than a dispatcher takes to finish its sends
 FAREWELL = 10.0
 LANES_POOL = 8
+DELIVERIES_POOL = 4
 
 # The loop alone would let a waiting task be collected.
 _WATCHERS: set[asyncio.Task[None]] = set()
@@ -53,7 +56,7 @@ async def supervise(
     stop: asyncio.Event | None = None,
     command: Sequence[str] = (sys.executable, "-m", "mypost", "worker"),
 ) -> None:
-    """Keeps the two children running until `stop`, or a signal when none is given.
+    """Keeps the children running until `stop`, or a signal when none is given.
 
     `argv` and `environment` are handed to the children; None lets them inherit ours.
     """
@@ -145,7 +148,7 @@ async def run_dispatcher(
     client = Redis.from_url(settings.redis_url) if settings.redis_url else None
     _arm(settings, offered.values())
     try:
-        pool = await _patient_pool(settings, stop)
+        pool = await _patient_pool(settings, stop, LANES_POOL)
         if pool is not None:
             async with pool:
                 wake, marks = Wake(client), Marks(settings.data_dir, client)
@@ -167,14 +170,34 @@ def _arm(settings: Settings, offered: Iterable[Network]) -> None:
             network.written = lambda: points.reach("after_first_byte")
 
 
+async def run_deliverer(
+    settings: Settings, keys: Keys, *, watch_parent: bool = False, stop: asyncio.Event | None = None
+) -> None:
+    """Tells webhooks until told to stop; needs no Redis, and outlives a loss of PostgreSQL."""
+    stop = stop or _told(watch_parent=watch_parent)
+    client = Redis.from_url(settings.redis_url) if settings.redis_url else None
+    out, wake = Egress(dev=settings.dev_egress), Wake(client)
+    try:
+        pool = await _patient_pool(settings, stop, DELIVERIES_POOL)
+        if pool is not None:
+            async with pool:
+                deliverer = Deliverer(pool, keys, out, wake)
+                async with _beside(wake.listen(), _then(stop, deliverer)):
+                    await deliverer.run()
+    finally:
+        await out.close()
+        if client is not None:
+            await client.aclose()
+
+
 async def _until(dispatcher: Dispatcher, stop: asyncio.Event) -> None:
     async with _beside(_then(stop, dispatcher)):
         await dispatcher.run()
 
 
-async def _then(stop: asyncio.Event, dispatcher: Dispatcher) -> None:
+async def _then(stop: asyncio.Event, worker: Dispatcher | Deliverer) -> None:
     await stop.wait()
-    dispatcher.stop()
+    worker.stop()
 
 
 @asynccontextmanager
@@ -189,12 +212,12 @@ async def _beside(*works: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _patient_pool(settings: Settings, stop: asyncio.Event) -> asyncpg.Pool | None:
+async def _patient_pool(settings: Settings, stop: asyncio.Event, size: int) -> asyncpg.Pool | None:
     """Opens the pool, waiting for a PostgreSQL that is away; None when told to stop first."""
     pause = FIRST_PAUSE
     while not stop.is_set():
         try:
-            return await database.migrated(settings.dispatch_url or "", LANES_POOL)
+            return await database.migrated(settings.dispatch_url or "", size)
         except TROUBLE as fault:
             log.warning("database_away", reason=type(fault).__name__)
             with contextlib.suppress(TimeoutError):

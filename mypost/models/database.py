@@ -23,7 +23,7 @@ APP_ROLE = "mypost_app"
 # the statement and in the policy) and reads the whole workspace; planned once, it takes the index.
 PLANNING = {"plan_cache_mode": "force_generic_plan", "jit": "off"}
 # What the last migration that the worker needs has made.
-NEWEST_FUNCTION = "dispatch_outcomes"
+NEWEST_FUNCTION = "deliveries_take"
 MIGRATION_LOCK = 0x6D79706F7374
 
 

@@ -63,7 +63,7 @@ async def parent(tmp_path: Path):
         stdout=asyncio.subprocess.DEVNULL,
     )
     try:
-        await until(lambda: len(children(tmp_path)) == 2, 30)
+        await until(lambda: len(children(tmp_path)) == len(worker.CHILDREN), 30)
         yield process
     finally:
         # However the test or the start has ended: a child ends with its supervisor.
@@ -125,7 +125,7 @@ async def test_the_real_command_sends_and_leaves_nothing_when_killed(world, envi
         stdout=asyncio.subprocess.DEVNULL,
     )
     try:
-        await until(lambda: len(offspring(process.pid)) == 2)
+        await until(lambda: len(offspring(process.pid)) == len(worker.CHILDREN))
         pids = offspring(process.pid)
         [target] = await world.post("by a child", await world.account())
 
