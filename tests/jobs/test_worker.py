@@ -125,14 +125,14 @@ async def test_the_real_command_sends_and_leaves_nothing_when_killed(world, envi
         stdout=asyncio.subprocess.DEVNULL,
     )
     try:
-        await until(lambda: len(offspring(process.pid)) == len(worker.CHILDREN))
+        await until(lambda: len(offspring(process.pid)) == len(worker.CHILDREN), 30)
         pids = offspring(process.pid)
         [target] = await world.post("by a child", await world.account())
 
         async def out() -> bool:
             return await world.states(target) == ["published"]
 
-        await until(out)
+        await until(out, 30)
     finally:
         process.kill()
         await process.wait()
