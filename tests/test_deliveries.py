@@ -465,3 +465,42 @@ async def test_a_deleted_webhook_is_told_nothing(
     known = await moved.owner.fetch("SELECT status FROM deliveries WHERE webhook_id = $1", id)
     assert [each["status"] for each in known] == ["failed"]
     assert (await door.call(ann, "redeliver_delivery", id=str(uuid4()))).code == "NOT_FOUND"
+
+
+async def test_kills_and_faults_lose_nothing(
+    moved: House, deliverer: Deliverer, ann: Person
+) -> None:
+    count = {"faulty": 0}
+
+    def faulty(_message: Any) -> int:
+        count["faulty"] += 1
+        return 500 if count["faulty"] % 5 == 0 else 200
+
+    async with receiving() as fine, receiving(faulty) as some, receiving(lambda _: 503) as down:
+        hooks = [await webhook(moved, ann, each.url) for each in (fine, some, down)]
+        await happen(moved, ann, count=30)
+        offset = timedelta()
+        for turn in range(5):
+            killed = Deliverer(deliverer._pool, moved.keys, deliverer._egress, Wake(None))
+            begun = len(fine.got) + len(some.got) + len(down.got)
+            running = asyncio.create_task(killed.run())
+            await until(lambda b=begun: len(fine.got) + len(some.got) + len(down.got) > b)
+            doomed = [running, *killed._tasks]
+            for task in doomed:
+                task.cancel()
+            await asyncio.gather(*doomed, return_exceptions=True)
+            offset += timedelta(seconds=31)
+            await moved.shift(offset)
+            if turn == 3:
+                down.answers = lambda _: 200
+        for _ in range(4):
+            await deliverer.drain()
+            offset += timedelta(minutes=6)
+            await moved.shift(offset)
+        wanted = "SELECT id::text FROM deliveries WHERE webhook_id = $1 AND status = 'delivered'"
+        for each, hook in zip((fine, some, down), hooks, strict=True):
+            known = {row["id"] for row in await moved.owner.fetch(wanted, hook)}
+            assert len(known) == 30
+            assert set(each.ids) == known
+            assert {m.json["id"] for m in each.got} == known
+            assert len({m.body for m in each.got}) == 30
