@@ -5,7 +5,7 @@ PostgreSQL holds the truth; the Redis stream only tells sooner.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,22 +24,37 @@ from mypost.models.base import SCOPED, Row
 from mypost.models.reads import Reads
 
 log = structlog.get_logger()
-QUEUE = 256
+QUEUE = 1000
 BLOCK_MS = 250
 POLL_S = 1.0
-REPLAY = 1000
-SINCE = (
-    "SELECT workspace_id, number, type, brand_id, occurred_at, payload FROM events"
-    " WHERE workspace_id = ANY ($1::uuid[]) AND number > $2 ORDER BY number LIMIT $3"
+AWAY_S = 0.2  # between two looks at the table while Redis is away
+REPLAY = 500
+MANY = 500  # workspaces asked for in one statement
+COLUMNS = "e.workspace_id, e.number, e.type, e.brand_id, e.occurred_at, e.payload"
+# Equality, so that the key's index gives the order; `= ANY` would sort the whole rest.
+MISSED = (
+    f"SELECT {COLUMNS} FROM unnest($2::uuid[], $3::bigint[]) AS w (id, number), LATERAL"
+    " (SELECT * FROM events WHERE workspace_id = w.id AND number > w.number"
+    " ORDER BY number LIMIT $4) e WHERE e.workspace_id = ANY ($1::uuid[])"
+    " ORDER BY e.workspace_id, e.number"
 )
-NEWEST = (
-    "SELECT coalesce(max(number), 0) AS number FROM events WHERE workspace_id = ANY ($1::uuid[])"
+HELD = (
+    "SELECT coalesce((SELECT number FROM events WHERE workspace_id = ($1::uuid[])[1]"
+    " ORDER BY number LIMIT 1), 0) AS oldest,"
+    " coalesce((SELECT number FROM events WHERE workspace_id = ($1::uuid[])[1]"
+    " ORDER BY number DESC LIMIT 1), 0) AS newest"
 )
+SLOW = "This subscriber reads too slowly"
+FORGOTTEN = "The events after this cursor are not held any more"
+AHEAD = "This cursor is newer than anything that has happened"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Event:
-    """Something that happened, with its number in its workspace."""
+    """Something that happened, with its number in its workspace.
+
+    Every listener of a process is given the same one: `told` is how it was spelled for the first.
+    """
 
     workspace_id: UUID
     number: int
@@ -47,6 +62,15 @@ class Event:
     brand_id: UUID | None
     occurred_at: datetime
     payload: dict[str, Any]
+    told: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resync:
+    """Events were missed for good; what follows comes after `number`."""
+
+    number: int
+    reason: str
 
 
 def number_of(after: str | None) -> int | None:
@@ -58,26 +82,39 @@ def number_of(after: str | None) -> int | None:
     return int(after)
 
 
-class Overflow(Exception):
-    """A subscriber read too slowly and missed events after `number`."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"events after {number} were missed")
-        self.number = number
-
-
 @dataclass(eq=False, slots=True)
 class _Listener:
+    """A bounded queue: whoever lets it fill loses all of it, and is told."""
+
     wants: Callable[[Event], bool]
-    queue: asyncio.Queue[Event] = field(default_factory=lambda: asyncio.Queue(QUEUE))
+    waiting: list[Event] = field(default_factory=list)
     overflowed: bool = False
+    bell: asyncio.Future[None] | None = None
 
     def offer(self, event: Event) -> None:
-        if not self.overflowed and self.wants(event):
-            try:
-                self.queue.put_nowait(event)
-            except asyncio.QueueFull:
-                self.overflowed = True
+        if self.overflowed or not self.wants(event):
+            return
+        if len(self.waiting) == QUEUE:
+            self.waiting, self.overflowed = [], True
+        else:
+            self.waiting.append(event)
+        if self.bell is not None and not self.bell.done():
+            self.bell.set_result(None)
+
+    def empty(self) -> None:
+        """Forgets what waits."""
+        self.waiting, self.overflowed = [], False
+
+    async def some(self) -> list[Event] | None:
+        """Answers what waits, once something does; None when it was too much."""
+        while not self.waiting and not self.overflowed:
+            self.bell = asyncio.get_running_loop().create_future()
+            await self.bell
+        taken, self.waiting = self.waiting, []
+        if self.overflowed:
+            self.overflowed = False
+            return None
+        return taken
 
 
 class Feed:
@@ -107,8 +144,10 @@ class Feed:
         rows: list[Any] = await self.pool.fetch(SCOPED.format(sql), scope, *args, record_class=Row)
         return rows
 
-    async def _since(self, workspace: UUID, number: int, most: int = REPLAY) -> list[Event]:
-        rows = await self._fetch(SINCE, [workspace], number, most)
+    async def _missed(self, after: Iterable[tuple[UUID, int]], most: int = REPLAY) -> list[Event]:
+        """Reads what came after these numbers of these workspaces, of each at most so many."""
+        workspaces, numbers = map(list, zip(*after, strict=True))
+        rows = await self._fetch(MISSED, workspaces, workspaces, numbers, most)
         return [
             Event(r.workspace_id, r.number, r.type, r.brand_id, r.occurred_at, r.payload)
             for r in rows
@@ -116,34 +155,55 @@ class Feed:
 
     async def listen(
         self, workspace: UUID, wants: Callable[[Event], bool], after: int | None
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncIterator[Event | Resync]:
         """Yields wanted events: those after a number first, then as they happen.
 
-        Raises Overflow when the caller reads too slowly.
+        A `Resync` stands for what cannot be told any more: nothing holds it, or the caller has
+        read so slowly that his queue was full.
         """
         listener = _Listener(wants)
         if workspace not in self._last:
-            newest = await self._fetch(NEWEST, [workspace])
-            self._last.setdefault(workspace, newest[0].number)
+            (held,) = await self._fetch(HELD, [workspace])
+            self._last.setdefault(workspace, held.newest)
         self._listeners[workspace].add(listener)
         self._some.set()
         try:
             seen = self._last[workspace] if after is None else after
             if after is not None:
-                while missed := await self._since(workspace, seen):
-                    for event in missed:
-                        seen = event.number
-                        if wants(event):
-                            yield event
+                async for told in self._again(workspace, after, listener):
+                    seen = told.number
+                    yield told
             while True:
-                if listener.overflowed and listener.queue.empty():
-                    raise Overflow(seen)
-                event = await listener.queue.get()
-                if event.number > seen:
-                    seen = event.number
-                    yield event
+                some = await listener.some()
+                if some is None:
+                    seen = self._last[workspace]
+                    yield Resync(seen, SLOW)
+                    continue
+                for event in some:
+                    if event.number > seen:
+                        seen = event.number
+                        yield event
         finally:
             self._leave(workspace, listener)
+
+    async def _again(
+        self, workspace: UUID, after: int, listener: _Listener
+    ) -> AsyncIterator[Event | Resync]:
+        """Yields what PostgreSQL holds after a number, or that it does not hold all of it."""
+        (held,) = await self._fetch(HELD, [workspace])
+        if after > held.newest:
+            yield Resync(held.newest, AHEAD)
+        elif after + 1 < held.oldest:
+            yield Resync(held.newest, FORGOTTEN)
+        else:
+            while True:
+                listener.empty()  # the table holds all that waits
+                if not (missed := await self._missed([(workspace, after)])):
+                    return
+                for event in missed:
+                    after = event.number
+                    if listener.wants(event):
+                        yield event
 
     def _leave(self, workspace: UUID, listener: _Listener) -> None:
         self._listeners[workspace].discard(listener)
@@ -161,27 +221,51 @@ class Feed:
             listener.offer(event)
 
     async def _read(self) -> None:
+        """Follows the stream; while Redis is away, the table."""
+        away = False
         while True:
             await self._some.wait()
             try:
                 wanted = {STREAM.format(w): f"{n}-0" for w, n in self._last.items()}
                 for _, entries in await self.redis.xread(wanted, block=BLOCK_MS) or ():  # type: ignore[arg-type]
                     for _, fields in entries:
-                        self._deliver(_decode(fields[b"e"]))
+                        await self._take(_decode(fields[b"e"]))
+                away = False
             except (RedisError, OSError) as error:
-                log.warning("feed.redis_away", error=type(error).__name__)
-                await asyncio.sleep(POLL_S)
+                if not away:
+                    log.warning("feed.redis_away", error=type(error).__name__)
+                away = True
+                await self._catch_up(list(self._last))
+                await asyncio.sleep(AWAY_S)
+
+    async def _take(self, event: Event) -> None:
+        """Delivers what the stream tells; what it does not tell any more is read first."""
+        workspace = event.workspace_id
+        if workspace in self._last and event.number > self._last[workspace] + 1:
+            await self._catch_up([workspace])
+        # A gap that could not be read stays one: this event comes from the table too, later.
+        if event.number == self._last.get(workspace, 0) + 1:
+            self._deliver(event)
 
     async def _poll(self) -> None:
         """Catches what the stream did not tell: Redis may be away, or emptied."""
         while True:
             await asyncio.sleep(POLL_S)
-            for workspace, number in list(self._last.items()):
+            await self._catch_up(list(self._last))
+
+    async def _catch_up(self, workspaces: list[UUID]) -> None:
+        """Delivers what the table holds of these workspaces and nobody has told."""
+        for begin in range(0, len(workspaces), MANY):
+            behind = workspaces[begin : begin + MANY]
+            while after := [(w, self._last[w]) for w in behind if w in self._last]:
                 try:
-                    for event in await self._since(workspace, number):
-                        self._deliver(event)
+                    missed = await self._missed(after)
                 except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
                     log.warning("feed.postgres_away", error=type(error).__name__)
+                    return
+                for event in missed:
+                    self._deliver(event)
+                behind = list({event.workspace_id for event in missed})
 
 
 def _decode(raw: bytes) -> Event:

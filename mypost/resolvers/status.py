@@ -7,14 +7,14 @@ import strawberry
 from mypost import ids
 from mypost.context import Context
 from mypost.errors import Fault, Invalid, invalid
-from mypost.feed import Event, Overflow, number_of
+from mypost.feed import Event, Resync, number_of
 from mypost.models import brands, workspaces
 from mypost.models.brands import Brand
 from mypost.models.workspaces import Workspace
 from mypost.operation import On, subscription
 from mypost.schema import approval_events
 from mypost.schema.approval_events import ApprovalUpdate
-from mypost.schema.common import ResyncRequired
+from mypost.schema.common import missed
 from mypost.schema.posts import PostStatusUpdate, told
 
 
@@ -32,11 +32,8 @@ async def post_status_changed(
         mine = event.brand_id == brand.id and event.type.startswith(("post.", "target."))
         return mine and (chosen is None or event.payload["postId"] in chosen)
 
-    try:
-        async for event in ctx.services.feed.listen(brand.workspace_id, wants, number_of(after)):
-            yield told(event)
-    except Overflow as lost:
-        yield ResyncRequired(cursor=str(lost.number), reason="This subscriber reads too slowly")
+    async for event in ctx.services.feed.listen(brand.workspace_id, wants, number_of(after)):
+        yield missed(event) if isinstance(event, Resync) else told(event)
 
 
 @subscription(on=On(workspaces.BY_ID, "workspace", "workspace_id"))
@@ -54,11 +51,8 @@ async def approval_changed(
     def wants(event: Event) -> bool:
         return event.type.startswith("approval.") and brand in (None, event.brand_id)
 
-    try:
-        async for event in ctx.services.feed.listen(workspace.id, wants, number_of(after)):
-            yield approval_events.told(event)
-    except Overflow as lost:
-        yield ResyncRequired(cursor=str(lost.number), reason="This subscriber reads too slowly")
+    async for event in ctx.services.feed.listen(workspace.id, wants, number_of(after)):
+        yield missed(event) if isinstance(event, Resync) else approval_events.told(event)
 
 
 def _chosen(post_ids: list[strawberry.ID] | None) -> set[str] | None:

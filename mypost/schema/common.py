@@ -16,6 +16,7 @@ from mypost.context import Context
 from mypost.engine.cost import Cost, ListSize
 from mypost.engine.declare import ENGINE, SPELLINGS, Load, Paged, Rows, Spelling, Sql
 from mypost.errors import FaultCode
+from mypost.feed import Resync
 from mypost.models.paging import DEFAULT_PAGE, Page, Slice
 from mypost.models.relations import Relation
 from mypost.operation import unstorable
@@ -193,6 +194,11 @@ class ResyncRequired:
 
     cursor: str
     reason: str
+
+
+def missed(resync: Resync) -> ResyncRequired:
+    """Spells what the feed cannot tell any more."""
+    return ResyncRequired(cursor=str(resync.number), reason=resync.reason)
 
 
 @strawberry.interface(description="What every mutation answers; with errors, nothing was written.")
