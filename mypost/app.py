@@ -14,13 +14,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from mypost import callback, clock, networks, pages, probes
+from mypost import callback, networks, pages, probes
 from mypost.context import Caller, Context, Services
 from mypost.crypto import Keys
 from mypost.engine.documents import Documents
 from mypost.engine.http import MODERN, Endpoint
+from mypost.engine.streams import Refused, Streams
 from mypost.engine.trusted import Trusted, Unusable, load
-from mypost.engine.websocket import Refused, Sockets
+from mypost.engine.websocket import Sockets
 from mypost.errors import STATUS, ApiError, Code, Unauthorized
 from mypost.feed import Feed
 from mypost.limits import Limiter
@@ -37,10 +38,10 @@ from mypost.rest.cookies import set_cookies
 from mypost.schema.build import schema
 from mypost.settings import BadSettings, Settings
 from mypost.spelling import spell
+from mypost.subscriber import Subscriber, look_after
 from mypost.throttle import Throttle
 from mypost.tokens import Passwords, Sessions
-from mypost.viewer import Viewer
-from mypost.windows import Rates, of_user
+from mypost.windows import Rates
 
 
 class Held:
@@ -119,32 +120,6 @@ def checked(make: Callable[[Request], Awaitable[Context]]) -> Callable[[Request]
 async def charge(ctx: Context, cost: int) -> None:
     """Charges a GraphQL operation by its cost, before it runs."""
     await ctx.meter.charge(units(cost), cost)
-
-
-class Subscriber:
-    """Who is behind a socket."""
-
-    def __init__(self, services: Services, caller: Caller, viewer: Viewer, expires: float) -> None:
-        self.services = services
-        self.caller = caller
-        self.viewer = viewer
-        self.expires = expires
-
-    @property
-    def seconds_left(self) -> float:
-        """How long the access token still holds."""
-        return self.expires - clock.now().timestamp()
-
-    def context(self) -> Context:
-        """A context for one operation or one event."""
-        meter = Meter(self.services.limiter, of_user(self.viewer.id))
-        return Context(self.services, self.caller, self.viewer, meter)
-
-    async def still_welcome(self) -> bool:
-        """Whether the session still stands; memberships are read again on the way."""
-        found = await self.services.sessions.holder(self.viewer.session_id)
-        self.viewer = found or self.viewer
-        return found is not None
 
 
 def connector(held: Held) -> Callable[[WebSocket, dict[str, Any]], Awaitable[Subscriber]]:
@@ -235,7 +210,8 @@ def build(
     make = context_maker(held)
     origins = frozenset({*settings.allowed_origins, settings.origin})
     known = trusted(documents, settings)
-    sockets = Sockets(core, known, connector(held), told, origins, charge)
+    streams = Streams(look_after(lambda: held.services))
+    sockets = Sockets(core, known, connector(held), told, origins, charge, streams)
     endpoint = Endpoint(core, known, checked(make), told, finish, charge)
 
     @asynccontextmanager
@@ -243,8 +219,11 @@ def build(
         guards = limiter, throttle or Throttle()
         async with hold(settings, keys, passwords, *guards) as services:
             held.services = app.state.services = services
+            app.state.streams = streams
+            streams.start()
             yield
-            await sockets.shutdown()
+            await streams.shutdown()
+            await streams.close()
 
     servers = _servers(settings)
     routes: list[BaseRoute] = [

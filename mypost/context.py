@@ -11,7 +11,7 @@ from tortoise.models import Model
 
 from mypost import ids
 from mypost.crypto import Keys
-from mypost.errors import Forbidden, NotFound, Unauthorized
+from mypost.errors import ApiError, Forbidden, NotFound, Unauthorized
 from mypost.feed import Feed
 from mypost.limits import Limiter
 from mypost.meter import Meter
@@ -62,6 +62,26 @@ class Caller:
     cookies: dict[str, tuple[str, int]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Hears:
+    """What a subscription hears of, and what that needs."""
+
+    workspace_id: UUID
+    noun: str
+    requires: Permission | None
+
+    def refuses(self, viewer: Viewer | None) -> ApiError | None:
+        """Answers why somebody may not hear it, or None."""
+        if viewer is None:
+            return Unauthorized("The session has ended")
+        member = viewer.memberships.get(self.workspace_id)
+        if member is None:
+            return NotFound(self.noun)
+        if self.requires is not None and self.requires not in member.permissions:
+            return Forbidden(self.requires)
+        return None
+
+
 def workspace_of(row: Any) -> UUID:
     """The workspace a row lives in, or is."""
     id: UUID = row.id if ids.tag_of(row.id) is ids.Tag.WORKSPACE else row.workspace_id
@@ -91,6 +111,7 @@ class Context:
         self.reader = Reader(self.db, self.scope)
         self._entered: list[UUID] = []
         self.once: Once | None = None
+        self.hears: Hears | None = None
 
     @property
     def keys(self) -> Keys:
@@ -190,10 +211,17 @@ class Context:
         """The viewer's membership in the workspace of a row."""
         return self.viewer.memberships[workspace_of(row)]
 
-    async def still_member(self, row: Any) -> bool:
-        """Whether the viewer belongs to the workspace of a row now, or did 5 s ago."""
-        found = await self.services.sessions.holder(self.viewer.session_id)
-        return found is not None and workspace_of(row) in found.memberships
+    async def look(self) -> None:
+        """Raises why the viewer may not go on hearing, as it was at most 5 s ago."""
+        viewer = await self.services.sessions.holder(self.viewer.session_id)
+        if self.hears is not None and (why := self.hears.refuses(viewer)) is not None:
+            raise why
+
+    def refusal(self) -> ApiError | None:
+        """Answers why the viewer may not go on hearing, by what is known here; None if he may."""
+        if self.hears is None:
+            return None
+        return self.hears.refuses(self.services.sessions.known(self.viewer))
 
     def demand(self, permission: Permission, row: Any) -> None:
         """Raises Forbidden unless the viewer holds the permission where this row lives."""

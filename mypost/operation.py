@@ -15,7 +15,7 @@ from uuid import UUID
 from strawberry import Some
 
 from mypost import ids
-from mypost.context import Context, workspace_of
+from mypost.context import Context, Hears, workspace_of
 from mypost.errors import Fault, FaultCode, Invalid, NotFound, Stale
 from mypost.models.idempotency import Known, Once
 from mypost.models.relations import Relation
@@ -140,9 +140,9 @@ def mutation(
     )
 
 
-def subscription(on: On) -> Callable[..., Any]:
+def subscription(on: On, requires: Permission | None = None) -> Callable[..., Any]:
     """Declares a subscription on an object the viewer may see."""
-    return _declare("subscription", Access.MEMBER, on=on)
+    return _declare("subscription", Access.MEMBER, on=on, requires=requires)
 
 
 async def ask(operation: Operation, ctx: Context, arguments: Mapping[str, Any]) -> Any:
@@ -160,14 +160,17 @@ async def ask(operation: Operation, ctx: Context, arguments: Mapping[str, Any]) 
 async def listen(
     operation: Operation, ctx: Context, arguments: Mapping[str, Any]
 ) -> AsyncIterator[Any]:
-    """Runs a subscription's resolver behind its gate, for as long as the viewer belongs there."""
+    """Runs a subscription's resolver behind its gate, for as long as the viewer may hear it.
+
+    Raises what whoever may not any more would hear who asked now.
+    """
     assert operation.on is not None  # noqa: S101 - every subscription is on an object
     check_arguments(arguments)
     rest = {k: v for k, v in arguments.items() if k != operation.on.argument}
     row = await operation.target(ctx, arguments[operation.on.argument])
+    ctx.hears = Hears(workspace_of(row), operation.on.noun, operation.requires)
     async for event in operation.resolver(ctx, row, **rest):
-        if not await ctx.still_member(row):
-            return
+        await ctx.look()
         yield event
 
 

@@ -25,6 +25,7 @@ LAYERS = [
     ("schema",),
     ("operation",),
     ("once",),
+    ("subscriber",),
     ("context",),
     ("middleware",),
     ("metrics",),

@@ -230,4 +230,5 @@ async def test_who_is_out_hears_no_more(house: House, api: Api, ann: Person) -> 
         async with asyncio.timeout(5):
             message = live.seen.pop(0) if live.seen else await live.receive()
 
-    assert message == {"id": "1", "type": "complete"}
+    assert (message["id"], message["type"]) == ("1", "error")
+    assert message["payload"][0]["extensions"]["code"] == "NOT_FOUND"

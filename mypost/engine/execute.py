@@ -1,20 +1,11 @@
 """Runs prepared documents: by their plan where there is one, else by graphql-core."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from typing import Any, NamedTuple
 
-from graphql import (
-    ExecutionResult,
-    Executor,
-    GraphQLError,
-    GraphQLSchema,
-    OperationType,
-    create_source_event_stream,
-    execute_subscription_event,
-)
+from graphql import ExecutionResult, GraphQLError, GraphQLSchema, OperationType
 from graphql import execute as interpret
-from graphql.execution.async_iterables import aclosing
 from graphql.execution.values import VariableValues
 
 from mypost.engine.cost import MAX_COST
@@ -23,6 +14,7 @@ from mypost.engine.run import Run
 
 Variables = dict[str, Any] | None
 Charge = Callable[[int], Awaitable[None]]
+NEEDS_STREAM = "Subscriptions need a WebSocket, or Accept: text/event-stream"
 
 
 async def execute(
@@ -37,11 +29,11 @@ async def execute(
 
     `charge` is told the cost before anything runs, and may raise.
     """
-    asked = _ask(prepared, variables, operation_name)
+    asked = ask(prepared, variables, operation_name)
     if isinstance(asked, ExecutionResult):
         return asked
     if asked.ready.operation.operation is OperationType.SUBSCRIPTION:
-        return ExecutionResult(None, [GraphQLError("Subscriptions need a WebSocket")])
+        return ExecutionResult(None, [GraphQLError(NEEDS_STREAM)])
     if charge is not None:
         await charge(asked.cost)
     result = await _run(schema, prepared, asked, context, operation_name, variables)
@@ -62,7 +54,7 @@ class Asked(NamedTuple):
         return {"cost": {"requested": self.cost, "maximum": MAX_COST}}
 
 
-def _ask(prepared: Prepared, variables: Variables, name: str | None) -> Asked | ExecutionResult:
+def ask(prepared: Prepared, variables: Variables, name: str | None) -> Asked | ExecutionResult:
     """Answers what is to be run, or the request error that keeps it from running."""
     if prepared.document is None:
         return ExecutionResult(None, prepared.errors)
@@ -119,71 +111,4 @@ async def _interpreted(
         operation_name=operation_name,
         hide_suggestions=True,
     )
-    return await result if isawaitable(result) else result
-
-
-async def subscribe(
-    schema: GraphQLSchema,
-    prepared: Prepared,
-    variables: Variables,
-    context: object,
-    fresh: Callable[[], object],
-    operation_name: str | None = None,
-    charge: Charge | None = None,
-) -> AsyncIterator[ExecutionResult]:
-    """Yields one result per event, each executed with a context of its own.
-
-    A request error is the only result, with `data` None.
-    """
-    asked = _ask(prepared, variables, operation_name)
-    if isinstance(asked, ExecutionResult):
-        yield asked
-        return
-    if asked.ready.operation.operation is not OperationType.SUBSCRIPTION:
-        yield await execute(schema, prepared, variables, context, operation_name, charge)
-        return
-    if charge is not None:
-        await charge(asked.cost)
-    assert prepared.document is not None  # noqa: S101 - chosen from it
-    executor = Executor.build(
-        schema, prepared.document, None, context, variables, operation_name, hide_suggestions=True
-    )
-    if isinstance(executor, list):
-        yield ExecutionResult(None, executor)
-        return
-    stream = create_source_event_stream(executor)
-    stream = await stream if isawaitable(stream) else stream
-    if isinstance(stream, ExecutionResult):
-        yield stream
-        return
-    try:
-        async with aclosing(aiter(stream)) as events:
-            async for event in events:
-                told = await _event(prepared, asked, executor, event, fresh())
-                told.extensions = asked.extensions
-                yield told
-    except Exception as error:  # noqa: BLE001 - the gate of a subscription speaks at its first event
-        yield ExecutionResult(None, [GraphQLError(str(error), path=[], original_error=error)])
-
-
-async def _event(
-    prepared: Prepared,
-    asked: Asked,
-    executor: Executor[Any],
-    event: object,
-    context: object,
-) -> ExecutionResult:
-    """Executes one event of a subscription; a stream comes back, so it is worth a plan."""
-    prepared.sights += 1
-    counts, plan = prepared.compiler.counts, prepared.plan(*asked)
-    if plan is not None:
-        counts.compiled += 1
-        try:
-            return await Run(plan, asked.values, context, event).answer()
-        except Exception as error:  # noqa: BLE001 - graphql-core tells this event
-            prepared.compiler.give_up(error)
-    counts.interpreted += 1
-    once = executor.build_per_event_executor(event)
-    once.context_value = context
-    result = execute_subscription_event(once)
     return await result if isawaitable(result) else result

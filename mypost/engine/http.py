@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mypost.engine.execute import execute
+from mypost.engine.groups import Answer
 from mypost.engine.trusted import SHA256, Trusted
 
 MAX_BODY = 256 * 1024
@@ -155,9 +156,23 @@ def spelled(result: ExecutionResult, spell: Spell, context: Any) -> dict[str, An
     if not result.errors:
         return {"data": result.data, **told}
     errors = [spell(error, context) for error in result.errors]
-    if result.data is None and not any(error.path for error in result.errors):
+    if is_request_error(result):
         return {"errors": errors, **told}
     return {"errors": errors, "data": result.data, **told}
+
+
+def is_request_error(result: ExecutionResult) -> bool:
+    """Whether execution never began."""
+    return result.data is None and not any(error.path for error in result.errors or ())
+
+
+def text_of(result: ExecutionResult, spell: Spell, context: Any) -> str:
+    """The JSON of a result; what went well is spelled once for all who are given it."""
+    if result.errors or not isinstance(result, Answer):
+        return orjson.dumps(spelled(result, spell, context)).decode()
+    if result.text is None:
+        result.text = orjson.dumps(spelled(result, spell, context)).decode()
+    return result.text
 
 
 def _json(answer: dict[str, Any], status: int, *, modern: bool) -> Response:

@@ -4,46 +4,38 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 from graphql import ExecutionResult, GraphQLError, GraphQLSchema
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from mypost.engine.execute import subscribe
-from mypost.engine.http import Asked, Charge, Spell, Unreadable, parameters, spelled
+from mypost.engine.http import (
+    Asked,
+    Charge,
+    Spell,
+    Unreadable,
+    is_request_error,
+    parameters,
+    spelled,
+    text_of,
+)
+from mypost.engine.streams import Caller, End, Refused, Streams
+from mypost.engine.subscribe import subscribe
 from mypost.engine.trusted import Trusted
 
 PROTOCOL = "graphql-transport-ws"
 INIT_WAIT_S = 5.0
-PING_S = 20.0
-CHECK_S = 2.0
 MAX_OPERATIONS = 20
 MAX_MESSAGE = 64 * 1024
 
 
-class Refused(Exception):
-    """The caller may not connect."""
-
-
-class Caller(Protocol):
-    """Who is behind a socket: contexts for his operations, and how long he may stay."""
-
-    @property
-    def seconds_left(self) -> float:
-        """How long the credentials still hold."""
-
-    def context(self) -> Any:
-        """A context for one operation or one event."""
-
-    async def still_welcome(self) -> bool:
-        """Whether he may go on listening."""
-
-
 Connect = Callable[[WebSocket, dict[str, Any]], Awaitable[Caller]]
+CODES = {End.EXPIRED: 4403, End.SESSION: 4403, End.RESTART: 1012}
+CLOSE_S = 2.0
 
 
 class Close(Exception):
@@ -56,7 +48,7 @@ class Close(Exception):
 
 
 class Sockets:
-    """Serves WebSockets on one path and ends them all at shutdown."""
+    """Serves WebSockets on one path."""
 
     def __init__(
         self,
@@ -66,6 +58,7 @@ class Sockets:
         spell: Spell,
         origins: frozenset[str],
         charge: Charge,
+        streams: Streams,
     ) -> None:
         self.schema = schema
         self.trusted = trusted
@@ -73,7 +66,7 @@ class Sockets:
         self.spell = spell
         self.origins = origins
         self.charge = charge
-        self.open: set[Socket] = set()
+        self.streams = streams
 
     async def serve(self, websocket: WebSocket) -> None:
         """Serves one socket until either side ends it."""
@@ -87,16 +80,29 @@ class Sockets:
             return
         await websocket.accept(PROTOCOL)
         socket = Socket(self, websocket)
-        self.open.add(socket)
+        if self.streams.leaving:
+            await socket.end(End.RESTART)
+            return
+        self.streams.open.add(socket)
         try:
             await socket.serve()
         finally:
-            self.open.discard(socket)
+            self.streams.open.discard(socket)
 
-    async def shutdown(self) -> None:
-        """Asks every client to come back later (1012)."""
-        for socket in list(self.open):
-            await socket.close(1012, "Service restart")
+
+class Running:
+    """One operation of a socket: its context, and the task that answers it."""
+
+    __slots__ = ("context", "task")
+
+    def __init__(self, context: Any) -> None:
+        self.context = context
+        self.task: asyncio.Task[None] | None = None
+
+    def cancel(self) -> None:
+        """Stops answering it."""
+        if self.task is not None:
+            self.task.cancel()
 
 
 class Socket:
@@ -106,15 +112,13 @@ class Socket:
         self.served = served
         self.websocket = websocket
         self.caller: Caller | None = None
-        self.operations: dict[str, asyncio.Task[None]] = {}
-        self.keeper: asyncio.Task[None] | None = None
+        self.operations: dict[str, Running] = {}
         self.closed = False
 
     async def serve(self) -> None:
         """Reads messages until the socket ends; whatever ends it, every operation ends."""
         try:
             await self._init()
-            self.keeper = asyncio.create_task(self._keep())
             while True:
                 await self._handle(await self._receive())
         except Close as end:
@@ -122,12 +126,37 @@ class Socket:
         except WebSocketDisconnect:
             self.closed = True
         finally:
-            tasks = [*self.operations.values(), *([self.keeper] if self.keeper else [])]
-            for task in tasks:
-                task.cancel()
-            for task in tasks:
-                with suppress(asyncio.CancelledError, Exception):
-                    await task
+            await self._stop()
+
+    async def _stop(self) -> None:
+        """Ends every operation."""
+        tasks = [each.task for each in self.operations.values() if each.task is not None]
+        self.operations.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def contexts(self) -> Mapping[str, Any]:
+        """The contexts of the operations under way."""
+        return {id: each.context for id, each in self.operations.items()}
+
+    async def ping(self) -> None:
+        """Tells the client that we are here."""
+        await self._send({"type": "ping"})
+
+    async def refuse(self, id: str, error: Exception) -> None:
+        """Ends one operation, and says why."""
+        running = self.operations.get(id)
+        if running is not None:
+            running.cancel()
+            await self._error(id, GraphQLError(str(error), original_error=error), running.context)
+
+    async def end(self, why: End) -> None:
+        """Ends every operation and closes the socket; who does not read cannot hold that up."""
+        await self._stop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await self.close(CODES[why], why.value)
 
     async def close(self, code: int, reason: str) -> None:
         """Closes the socket once."""
@@ -175,24 +204,6 @@ class Socket:
             raise Close(4403, str(refused) or "Forbidden") from None
         await self._send({"type": "connection_ack"})
 
-    async def _keep(self) -> None:
-        """Pings, and ends the socket when its token ends or its caller is no longer welcome."""
-        assert self.caller is not None  # noqa: S101 - started after the ack
-        passed = 0.0
-        while True:
-            pause = max(min(CHECK_S, self.caller.seconds_left), 0.01)
-            await asyncio.sleep(pause)
-            if self.caller.seconds_left <= 0:
-                await self.close(4403, "Token expired")
-                return
-            if not await self.caller.still_welcome():
-                await self.close(4403, "Session ended")
-                return
-            passed += pause
-            if passed >= PING_S:
-                passed = 0.0
-                await self._send({"type": "ping"})
-
     async def _handle(self, said: dict[str, Any]) -> None:
         kind = said["type"]
         if kind == "ping":
@@ -200,9 +211,9 @@ class Socket:
         elif kind == "subscribe":
             self._start(said)
         elif kind == "complete":
-            task = self.operations.pop(_id(said), None)
-            if task is not None:
-                task.cancel()
+            running = self.operations.pop(_id(said), None)
+            if running is not None:
+                running.cancel()
         elif kind == "connection_init":
             raise Close(4429, "Too many initialisation requests")
         elif kind != "pong":
@@ -218,21 +229,22 @@ class Socket:
             raise Close(4400, str(error)) from None
         if id in self.operations:
             raise Close(4409, f"Subscriber for {id} already exists")
-        self.operations[id] = asyncio.create_task(self._run(id, asked))
-
-    async def _run(self, id: str, asked: Asked) -> None:
         assert self.caller is not None  # noqa: S101 - only after the ack
-        context = self.caller.context()
+        running = self.operations[id] = Running(self.caller.context())
+        running.task = asyncio.create_task(self._run(id, asked, running.context))
+
+    async def _run(self, id: str, asked: Asked, context: Any) -> None:
+        assert self.caller is not None  # noqa: S101 - only after the ack
         if len(self.operations) > MAX_OPERATIONS:
             await self._error(id, GraphQLError("Too many operations on one socket"), context)
             return
-        served = self.served
-        prepared = served.trusted.find(asked.query, asked.document_id)
-        charge, fresh = partial(served.charge, context), self.caller.context
-        results = subscribe(
-            served.schema, prepared, asked.variables, context, fresh, asked.operation_name, charge
-        )
+        served, caller = self.served, self.caller
         try:
+            prepared = served.trusted.find(asked.query, asked.document_id)
+            results = subscribe(
+                *(served.schema, prepared, asked.variables, context, caller.context),
+                *(asked.operation_name, partial(served.charge, context), caller.who),
+            )
             async for result in results:
                 if not await self._next(id, result, context):
                     return
@@ -243,12 +255,14 @@ class Socket:
         await self._send({"id": id, "type": "complete"})
 
     async def _next(self, id: str, result: ExecutionResult, context: Any) -> bool:
-        answer = spelled(result, self.served.spell, context)
-        if "data" not in answer:
+        if is_request_error(result):
+            answer = spelled(result, self.served.spell, context)
             self.operations.pop(id, None)
             await self._send({"id": id, "type": "error", "payload": answer["errors"]})
             return False
-        await self._send({"id": id, "type": "next", "payload": answer})
+        text = text_of(result, self.served.spell, context)
+        name = orjson.dumps(id).decode()
+        await self._write(f'{{"id":{name},"type":"next","payload":{text}}}')
         return True
 
     async def _error(self, id: str, error: GraphQLError, context: Any) -> None:
@@ -258,9 +272,12 @@ class Socket:
         )
 
     async def _send(self, message: dict[str, Any]) -> None:
+        await self._write(orjson.dumps(message).decode())
+
+    async def _write(self, text: str) -> None:
         if not self.closed:
             with suppress(RuntimeError, WebSocketDisconnect):
-                await self.websocket.send_text(orjson.dumps(message).decode())
+                await self.websocket.send_text(text)
 
 
 def _id(said: dict[str, Any]) -> str:

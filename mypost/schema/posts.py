@@ -1,6 +1,7 @@
 """Posts and their targets as the contract shows them."""
 
 import enum
+from dataclasses import field
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
@@ -8,6 +9,7 @@ from uuid import UUID
 import strawberry
 
 from mypost import ids
+from mypost.engine.groups import Groups
 from mypost.feed import Event
 from mypost.models import accounts, approvals, brands, posts, users
 from mypost.schema import rules
@@ -17,7 +19,6 @@ from mypost.schema.brands import Brand
 from mypost.schema.common import (
     FREE,
     JSON,
-    Info,
     MutationPayload,
     Node,
     ResyncRequired,
@@ -307,24 +308,13 @@ class PostPayload(MutationPayload):
     post: Post | None
 
 
-def event_post(root: strawberry.Parent[Any], info: Info) -> Post:
-    """The post as it is now."""
-    return info.context.load(posts.OF_EVENT, root)  # type: ignore[return-value]
-
-
-def event_target(root: strawberry.Parent[Any], info: Info) -> Target | None:
-    """The target that moved, when the event is about one."""
-    if root.target_id is None:
-        return None
-    return info.context.load(posts.TARGET_OF_EVENT, root)  # type: ignore[return-value]
-
-
 @strawberry.type(description="A post or one of its targets has moved.")
 class PostStatusEvent:
     """A post or one of its targets has moved; the states are those of that moment."""
 
     post_id: strawberry.Private[UUID]
     target_id: strawberry.Private[UUID | None]
+    groups: strawberry.Private[Groups] = field(default_factory=dict, compare=False, repr=False)
 
     cursor: str
     type: str
@@ -335,8 +325,10 @@ class PostStatusEvent:
     phase: PostPhase
     previous_target_status: TargetStatus | None
     target_status: TargetStatus | None
-    post: Post = computed(event_post)
-    target: Target | None = computed(event_target)
+    post: Post = relation(posts.OF_EVENT, "The post as it is now.")
+    target: Target | None = relation(
+        posts.TARGET_OF_EVENT, "The target that moved, when the event is about one."
+    )
 
 
 PostStatusUpdate = Annotated[
@@ -346,7 +338,13 @@ PostStatusUpdate = Annotated[
 
 
 def told(event: Event) -> PostStatusEvent:
-    """Spells an event of the feed as the contract does."""
+    """Spells an event of the feed as the contract does, once for all who hear it."""
+    if event.told is None:
+        event.told = _told(event)
+    return event.told  # type: ignore[no-any-return]
+
+
+def _told(event: Event) -> PostStatusEvent:
     said = event.payload
     target = said.get("targetId")
     return PostStatusEvent(

@@ -19,7 +19,8 @@ from graphql import (
 from mypost import logs
 from mypost.engine.compiled import compile_operation
 from mypost.engine.documents import Documents
-from mypost.engine.execute import execute, subscribe
+from mypost.engine.execute import execute
+from mypost.engine.subscribe import subscribe
 
 
 class Shy(str):

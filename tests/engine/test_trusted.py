@@ -87,7 +87,9 @@ async def opened(house: House, ann: Person, **given: Any) -> AsyncIterator[Door]
     known = app.trusted(documents, dataclasses.replace(house.settings, **given))
     make = app.context_maker(held)
     endpoint = Endpoint(CORE, known, make, app.told, app.finish, app.charge)
-    sockets = Sockets(CORE, known, app.connector(held), app.told, frozenset(), app.charge)
+    streams = house.app.state.streams
+    asked = app.connector(held), app.told, frozenset(), app.charge, streams
+    sockets = Sockets(CORE, known, *asked)
     graphql = Route("/graphql", endpoint.answer, methods=["POST"])
     routes = [graphql, WebSocketRoute("/graphql", sockets.serve)]
     limiter = house.services.limiter

@@ -25,7 +25,7 @@ from graphql import (
 from graphql import subscribe as core_subscribe
 
 from mypost.engine.documents import Documents, Prepared
-from mypost.engine.execute import subscribe
+from mypost.engine.subscribe import subscribe
 from tests.engine.cases.both import Fault, fault, later, now_and_later, same, spelled, told
 
 Subscribe = Callable[..., Any]
