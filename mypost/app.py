@@ -18,7 +18,8 @@ from mypost import callback, networks, pages, probes
 from mypost.context import Caller, Context, Services
 from mypost.crypto import Keys
 from mypost.engine.documents import Documents
-from mypost.engine.http import MODERN, Endpoint
+from mypost.engine.endpoint import Endpoint
+from mypost.engine.http import MODERN
 from mypost.engine.streams import Refused, Streams
 from mypost.engine.trusted import Trusted, Unusable, load
 from mypost.engine.websocket import Sockets
@@ -141,6 +142,17 @@ def connector(held: Held) -> Callable[[WebSocket, dict[str, Any]], Awaitable[Sub
     return connect
 
 
+def listener(held: Held) -> Callable[[Request, Context], Subscriber]:
+    """Lets a stream of events begin for whoever is signed in. Raises Unauthorized."""
+
+    def listen(request: Request, context: Context) -> Subscriber:
+        viewer, sessions = context.viewer, held.services.sessions
+        token = bearer(request.headers.get("authorization")) or ""
+        return Subscriber(held.services, context.caller, viewer, sessions.expires(token))
+
+    return listen
+
+
 def finish(response: Response, ctx: Context, answer: dict[str, Any]) -> None:
     """Gives a GraphQL answer its cookies, and the status of what has refused all of it."""
     set_cookies(response, ctx)
@@ -212,14 +224,14 @@ def build(
     known = trusted(documents, settings)
     streams = Streams(look_after(lambda: held.services))
     sockets = Sockets(core, known, connector(held), told, origins, charge, streams)
-    endpoint = Endpoint(core, known, checked(make), told, finish, charge)
+    shown = core, known, checked(make), told, finish, charge
+    endpoint = Endpoint(*shown, listener(held), streams)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         guards = limiter, throttle or Throttle()
         async with hold(settings, keys, passwords, *guards) as services:
             held.services = app.state.services = services
-            app.state.streams = streams
             streams.start()
             yield
             await streams.shutdown()
@@ -236,7 +248,7 @@ def build(
         *(Mount(f"/networks/{key}", app=server) for key, server in servers.items()),
     ]
     handlers: Any = {ApiError: refuse, 404: door.not_found, 405: door.method_not_allowed}
-    return Starlette(
+    app = Starlette(
         routes=routes,
         middleware=[
             Middleware(RequestIds, metrics),
@@ -246,6 +258,8 @@ def build(
         exception_handlers=handlers,
         lifespan=lifespan,
     )
+    app.state.streams = streams
+    return app
 
 
 def _servers(settings: Settings) -> dict[str, Starlette]:

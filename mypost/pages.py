@@ -20,6 +20,7 @@ POLICY = (
     " font-src 'self' data:; connect-src 'self'; frame-ancestors 'none'"
 )
 HEADERS = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"}
+PARAMETERS = {"query", "documentId"}
 A_DAY = "public, max-age=86400"
 
 
@@ -52,9 +53,23 @@ def graphql(answer: Endpoint) -> Route:
     """Answers the route of both: a browser's look at the explorer, a program's operation."""
 
     async def either(request: Request) -> Response:
-        return await answer(request) if request.method == "POST" else await explorer(request)
+        asked = request.method == "GET" and not PARAMETERS.isdisjoint(request.query_params)
+        program = asked and "text/html" not in request.headers.get("accept", "")
+        return (
+            await answer(request)
+            if program or request.method == "POST"
+            else await explorer(request)
+        )
 
     return Route("/graphql", either, methods=["GET", "POST"])
+
+
+def _is_program(request: Request) -> bool:
+    """Whether somebody asks for data: a browser that is given an address shows the explorer."""
+    if request.method != "GET":
+        return request.method == "POST"
+    asked = not PARAMETERS.isdisjoint(request.query_params)
+    return asked and "text/html" not in request.headers.get("accept", "")
 
 
 async def explorer(request: Request) -> Response:

@@ -5,7 +5,7 @@ import dataclasses
 import gc
 import signal
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,20 +94,35 @@ def _leave(*_: object) -> NoReturn:
 def _run(settings: Settings, keys: crypto.Keys, listening: socket.socket) -> None:
     from mypost.app import build  # noqa: PLC0415 - the worker has no use for the schema
 
+    app = build(settings, keys)
     config = uvicorn.Config(
-        build(settings, keys),
+        app,
         lifespan="on",
         loop="uvloop",
         http="httptools",
         ws="websockets-sansio",
         ws_max_size=MAX_WS_MESSAGE,
+        ws_per_message_deflate=False,
         timeout_graceful_shutdown=GRACE_S,
         access_log=False,
         server_header=False,
         log_level="error",
     )
     settle()
-    uvicorn.Server(config).run(sockets=[listening])
+    Server(config, app.state.streams.shutdown).run(sockets=[listening])
+
+
+class Server(uvicorn.Server):
+    """Ends its streams before it waits for requests to end: those of a stream never would."""
+
+    def __init__(self, config: uvicorn.Config, leave: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(config)
+        self.leave = leave
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Says goodbye to every subscriber, then ends as uvicorn does."""
+        await self.leave()
+        await super().shutdown(sockets)
 
 
 def settle() -> None:

@@ -10,7 +10,11 @@ from mypost.engine.traces import place_of
 from mypost.errors import ApiError, Code, Fault, Invalid
 
 log = structlog.get_logger()
-OF_STATUS = {413: Code.PAYLOAD_TOO_LARGE, 415: Code.UNSUPPORTED_MEDIA_TYPE}
+OF_STATUS = {
+    405: Code.METHOD_NOT_ALLOWED,
+    413: Code.PAYLOAD_TOO_LARGE,
+    415: Code.UNSUPPORTED_MEDIA_TYPE,
+}
 MASKED = "Something went wrong on our side"
 
 

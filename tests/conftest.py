@@ -18,11 +18,13 @@ from starlette.applications import Starlette
 
 from mypost import clock, crypto, embedded, logs, settings
 from mypost.app import build
+from mypost.engine.streams import Streams
 from mypost.jobs.dispatcher import Dispatcher
 from mypost.jobs.sequencer import Sequencer
 from mypost.jobs.wake import Wake
 from mypost.models import database
 from mypost.models.lanes import Lanes
+from mypost.process import Server
 from mypost.settings import Settings
 from mypost.throttle import Throttle
 from mypost.tokens import Passwords
@@ -65,19 +67,24 @@ def installation() -> Iterator[Settings]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+async def _nobody(_: object) -> None:
+    """Looks after no streams."""
+
+
 @asynccontextmanager
-async def served(app: Starlette, listening: socket.socket) -> AsyncIterator[None]:
+async def served(app: Starlette, listening: socket.socket) -> AsyncIterator[Server]:
     """Runs an application on a socket that is already bound."""
     config = uvicorn.Config(
-        app, lifespan="on", ws="websockets-sansio", access_log=False, log_level="error",
-        timeout_graceful_shutdown=2,
+        app, lifespan="on", ws="websockets-sansio", ws_per_message_deflate=False,
+        access_log=False, log_level="error", timeout_graceful_shutdown=2,
     )  # fmt: skip
-    server = uvicorn.Server(config)
+    streams = getattr(app.state, "streams", None) or Streams(_nobody)
+    server = Server(config, streams.shutdown)
     running = asyncio.create_task(server.serve(sockets=[listening]))
     while not server.started:
         await asyncio.sleep(0.01)
     try:
-        yield
+        yield server
     finally:
         server.should_exit = True
         await running

@@ -1,20 +1,18 @@
-"""GraphQL over HTTP: one POST, one JSON answer (graphql-over-http draft)."""
+"""How requests are read and answers spelled, whatever carries them (graphql-over-http draft)."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import orjson
-from graphql import ExecutionResult, GraphQLError, GraphQLSchema
+from graphql import ExecutionResult, GraphQLError
 from starlette.requests import Request
-from starlette.responses import Response
 
-from mypost.engine.execute import execute
 from mypost.engine.groups import Answer
-from mypost.engine.trusted import SHA256, Trusted
+from mypost.engine.trusted import SHA256
 
 MAX_BODY = 256 * 1024
+URL_OBJECTS = ("variables", "extensions")
 PARAMETERS = (
     ("query", str, "a string"),
     ("documentId", str, "a string"),
@@ -26,9 +24,7 @@ MODERN = "application/graphql-response+json"
 PLAIN = "application/json"
 
 Spell = Callable[[GraphQLError, Any], dict[str, Any]]
-MakeContext = Callable[[Request], Awaitable[Any]]
 Charge = Callable[[Any, int], Awaitable[None]]
-Finish = Callable[[Response, Any, dict[str, Any]], None]
 
 
 class Unreadable(Exception):
@@ -71,6 +67,18 @@ def read(raw: bytes) -> Asked:
     return parameters(given)
 
 
+def read_address(given: Mapping[str, str]) -> Asked:
+    """Reads the parameters of an address; raises Unreadable."""
+    said: dict[str, Any] = dict(given)
+    for name in URL_OBJECTS:
+        if name in said:
+            try:
+                said[name] = orjson.loads(said[name])
+            except orjson.JSONDecodeError as error:
+                raise Unreadable(400, f"`{name}` is not JSON") from error
+    return parameters(said)
+
+
 def parameters(given: dict[str, Any]) -> Asked:
     """Reads the parameters of a request or of a socket's `subscribe`; raises Unreadable."""
     for name, kind, what in PARAMETERS:
@@ -97,59 +105,6 @@ def document_id(given: dict[str, Any]) -> str | None:
     return SHA256 + digest
 
 
-class Endpoint:
-    """Answers POST requests on one path."""
-
-    def __init__(
-        self,
-        schema: GraphQLSchema,
-        trusted: Trusted,
-        make_context: MakeContext,
-        spell: Spell,
-        finish: Finish,
-        charge: Charge,
-    ) -> None:
-        self.schema = schema
-        self.trusted = trusted
-        self.make_context = make_context
-        self.spell = spell
-        self.finish = finish
-        self.charge = charge
-
-    async def answer(self, request: Request) -> Response:
-        """Reads, runs and spells one operation."""
-        modern = MODERN in request.headers.get("accept", "")
-        try:
-            asked = await self._asked(request)
-        except Unreadable as error:
-            return self._refuse(request, error, modern=modern)
-        context = await self.make_context(request)
-        prepared = self.trusted.find(asked.query, asked.document_id)
-        charge = partial(self.charge, context)
-        result = await execute(
-            self.schema, prepared, asked.variables, context, asked.operation_name, charge
-        )
-        answer = spelled(result, self.spell, context)
-        status = 400 if modern and "data" not in answer else 200
-        response = _json(answer, status, modern=modern)
-        self.finish(response, context, answer)
-        return response
-
-    async def _asked(self, request: Request) -> Asked:
-        kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-        if kind != PLAIN:
-            raise Unreadable(415, "Send application/json")
-        return read(await body(request))
-
-    def _refuse(self, request: Request, error: Unreadable, *, modern: bool) -> Response:
-        answer = {
-            "errors": [
-                self.spell(GraphQLError(str(error), extensions={"status": error.status}), request)
-            ]
-        }
-        return _json(answer, error.status, modern=modern)
-
-
 def spelled(result: ExecutionResult, spell: Spell, context: Any) -> dict[str, Any]:
     """Spells a result; `data` is left out when execution never began."""
     told: dict[str, Any] = {"extensions": result.extensions} if result.extensions else {}
@@ -173,8 +128,3 @@ def text_of(result: ExecutionResult, spell: Spell, context: Any) -> str:
     if result.text is None:
         result.text = orjson.dumps(spelled(result, spell, context)).decode()
     return result.text
-
-
-def _json(answer: dict[str, Any], status: int, *, modern: bool) -> Response:
-    media = f"{MODERN if modern else PLAIN}; charset=utf-8"
-    return Response(orjson.dumps(answer), status, headers={"content-type": media})

@@ -13,6 +13,7 @@ TURN_S = 1.0
 CHECK_TURNS = 2
 PING_TURNS = 20
 LEAVE_S = 3.0
+CLOSE_S = 2.0  # how long a client may take to hear the last word
 
 
 class Refused(Exception):
@@ -73,14 +74,23 @@ class Streams:
 
     def __init__(self, look: Look) -> None:
         self.look = look
-        self.open: set[Connection] = set()
+        self.open: dict[Connection, int] = {}  # each with the turn in which it was opened
         self.leaving = False
+        self._turn = 0
         self._watching: asyncio.Task[None] | None = None
         self._doing: dict[tuple[Connection, str], asyncio.Task[None]] = {}
 
     def start(self) -> None:
         """Begins to look after the streams."""
         self._watching = asyncio.create_task(self._watch())
+
+    def add(self, connection: Connection) -> None:
+        """Looks after one more."""
+        self.open[connection] = self._turn
+
+    def remove(self, connection: Connection) -> None:
+        """Looks after it no more."""
+        self.open.pop(connection, None)
 
     async def close(self) -> None:
         """Stops looking after them."""
@@ -98,18 +108,17 @@ class Streams:
             await asyncio.wait(ending, timeout=LEAVE_S)
 
     async def _watch(self) -> None:
-        turn = 0
         while True:
             await asyncio.sleep(TURN_S)
-            turn += 1
-            for each in list(self.open):
+            self._turn += 1
+            for each, opened in list(self.open.items()):
                 if each.caller is None:
                     continue
                 if each.caller.seconds_left <= 0:
                     self._do(each, "end", each.end(End.EXPIRED))
-                elif (turn + id(each) // 64) % PING_TURNS == 0:
+                elif (self._turn - opened) % PING_TURNS == 0:
                     self._do(each, "ping", each.ping())
-            if turn % CHECK_TURNS == 0:
+            if self._turn % CHECK_TURNS == 0:
                 await self._check()
 
     async def _check(self) -> None:

@@ -23,7 +23,7 @@ from mypost.engine.http import (
     spelled,
     text_of,
 )
-from mypost.engine.streams import Caller, End, Refused, Streams
+from mypost.engine.streams import CLOSE_S, Caller, End, Refused, Streams
 from mypost.engine.subscribe import subscribe
 from mypost.engine.trusted import Trusted
 
@@ -35,7 +35,6 @@ MAX_MESSAGE = 64 * 1024
 
 Connect = Callable[[WebSocket, dict[str, Any]], Awaitable[Caller]]
 CODES = {End.EXPIRED: 4403, End.SESSION: 4403, End.RESTART: 1012}
-CLOSE_S = 2.0
 
 
 class Close(Exception):
@@ -83,11 +82,11 @@ class Sockets:
         if self.streams.leaving:
             await socket.end(End.RESTART)
             return
-        self.streams.open.add(socket)
+        self.streams.add(socket)
         try:
             await socket.serve()
         finally:
-            self.streams.open.discard(socket)
+            self.streams.remove(socket)
 
 
 class Running:

@@ -17,7 +17,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from mypost import app, settings
 from mypost.engine.documents import Documents
-from mypost.engine.http import Endpoint
+from mypost.engine.endpoint import Endpoint
 from mypost.engine.trusted import Trusted, Unusable, id_of, load
 from mypost.engine.websocket import Sockets
 from mypost.metrics import Metrics
@@ -86,10 +86,11 @@ async def opened(house: House, ann: Person, **given: Any) -> AsyncIterator[Door]
     held.services = house.services
     known = app.trusted(documents, dataclasses.replace(house.settings, **given))
     make = app.context_maker(held)
-    endpoint = Endpoint(CORE, known, make, app.told, app.finish, app.charge)
     streams = house.app.state.streams
     asked = app.connector(held), app.told, frozenset(), app.charge, streams
     sockets = Sockets(CORE, known, *asked)
+    shown = make, app.told, app.finish, app.charge, app.listener(held), streams
+    endpoint = Endpoint(CORE, known, *shown)
     graphql = Route("/graphql", endpoint.answer, methods=["POST"])
     routes = [graphql, WebSocketRoute("/graphql", sockets.serve)]
     limiter = house.services.limiter
