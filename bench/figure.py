@@ -10,6 +10,7 @@ from bench import (
     growth,
     lateness,
     limits,
+    live,
     once,
     refusals,
     renewals,
@@ -37,6 +38,7 @@ FIGURES: Mapping[str, Callable[[Asked], Result]] = {
     "P12": refusals.figure,
     "ONCE": once.figure,
     "SEAL": seal.figure,
+    "P14": live.figure,
     **crash.FIGURES,
 }
 
