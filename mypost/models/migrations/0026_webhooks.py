@@ -11,7 +11,7 @@ from tortoise import fields
 
 
 class Migration(migrations.Migration):
-    dependencies = [("mypost", "0021_approved")]
+    dependencies = [("mypost", "0022_removal")]
 
     initial = False
 
