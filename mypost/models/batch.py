@@ -74,8 +74,7 @@ async def write(db: Db, brand: Brand, author: UUID, news: Sequence[New]) -> None
     await db.run(POSTS, told, brand.workspace_id, brand.id, author)
     if targets := [row for new in news for row in new.targets()]:
         await db.run(TARGETS, targets, brand.workspace_id)
-    tags = [{"post": str(new.id), "tag": tag} for new in news for tag in dict.fromkeys(new.tags)]
-    if tags:
+    if tags := [{"post": str(n.id), "tag": tag} for n in news for tag in dict.fromkeys(n.tags)]:
         await db.run(TAGS, tags, brand.workspace_id)
 
 
