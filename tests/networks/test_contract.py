@@ -75,6 +75,13 @@ class Place:
 REDIRECT, VERIFIER = "http://127.0.0.1:9/api/v1/oauth/callback/{}", "v" * 43
 
 
+def served(key, folder):
+    """A network's own server, that sends people back to the tests."""
+    server = networks.servers([key], folder)[key]
+    server.state.redirect = REDIRECT.format(key)
+    return server
+
+
 def credentials(key, mode="ok", handle="brand"):
     if DISCOVERED[key].oauth:
         return {"login": handle, "mode": mode}
@@ -121,7 +128,7 @@ async def running(app):
 @pytest.fixture(scope="module", params=SERVED)
 async def place(request, tmp_path_factory) -> AsyncIterator[Place]:
     key = request.param
-    server = networks.servers([key], tmp_path_factory.mktemp(key))[key]
+    server = served(key, tmp_path_factory.mktemp(key))
     server.state.slow_seconds = 0.0
     async with running(Starlette(routes=[Mount(f"/networks/{key}", app=server)])) as origin:
         network = networks.configure(key, {}, origin)
@@ -178,7 +185,7 @@ async def held(request, tmp_path):
     key = request.param
     async with AsyncExitStack() as stack:
         if key in SERVED:
-            server = networks.servers([key], tmp_path)[key]
+            server = served(key, tmp_path)
             mount = Mount(f"/networks/{key}", app=server)
             origin = await stack.enter_async_context(running(Starlette(routes=[mount])))
             network, given = networks.configure(key, {}, origin), credentials(key)
@@ -509,7 +516,7 @@ async def test_what_a_server_accepted_outlives_it(key, tmp_path):
     sent = draft()
     found = []
     for _ in range(2):
-        server = networks.servers([key], tmp_path)[key]
+        server = served(key, tmp_path)
         async with running(Mount(f"/networks/{key}", app=server)) as origin:
             network = networks.configure(key, {}, origin)
             if not found:
