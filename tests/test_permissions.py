@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mypost import clock
 from mypost.operation import Access
 from mypost.permissions import DEFAULT_ROLES, Permission
 from tests.client import PASSWORD, Api, Person
@@ -96,6 +97,20 @@ async def invitation(ann: Person) -> str:
     return (await ann.rest("POST", path, body)).json()["id"]
 
 
+async def webhook(ann: Person) -> str:
+    """A webhook of Ann's workspace; nothing is ever sent to its address here."""
+    return (await ann.rest("POST", "/webhooks", hooked(ann))).json()["id"]
+
+
+def hooked(ann: Person) -> dict[str, Any]:
+    url = "https://your-server.com/webhook"
+    return {"workspaceId": ann.workspace, "url": url, "events": ["post.failed"]}
+
+
+async def delivery(ann: Person) -> str:
+    return (await ann.rest("POST", f"/webhooks/{await webhook(ann)}/test")).json()["id"]
+
+
 # What each change of the workspace is asked with: on Ann's things, made afresh.
 ASKED: dict[str, Callable[[Person], Any]] = {
     "update_workspace": lambda ann: {"id": ann.workspace, "name": "N"},
@@ -135,10 +150,21 @@ ASKED: dict[str, Callable[[Person], Any]] = {
     "approve_approval": lambda ann: {"id": submitted(ann)},
     "reject_approval": lambda ann: {"id": submitted(ann), "reason": "Shorter, please"},
     "withdraw_approval": lambda ann: {"id": submitted(ann)},
+    "create_webhook": hooked,
+    "webhook": lambda ann: {"id": webhook(ann)},
+    "update_webhook": lambda ann: {"id": webhook(ann), "active": False},
+    "delete_webhook": lambda ann: {"id": webhook(ann)},
+    "rotate_webhook_secret": lambda ann: {"id": webhook(ann)},
+    "test_webhook": lambda ann: {"id": webhook(ann)},
+    "redeliver_webhook": lambda ann: {
+        "id": webhook(ann), "from": clock.now().isoformat(), "to": clock.now().isoformat(),
+    },
+    "delivery": lambda ann: {"id": delivery(ann)},
+    "redeliver_delivery": lambda ann: {"id": delivery(ann)},
 }  # fmt: skip
 # A permission is not enough for these: tests/test_owners.py.
 OWNERS_ONLY = {"transfer_workspace", "delete_workspace"}
-CHANGELESS = {"validate_post"}
+CHANGELESS = {"validate_post", "webhook", "delivery"}
 GUARDED = {
     SHORT.get(name, name): permission
     for name, (access, permission) in ENTRIES.items()
@@ -246,7 +272,10 @@ async def test_a_former_member_finds_nothing(
 
     answer = await RestDoor(api).call(person, operation, **asked)
 
-    assert answer.code == "NOT_FOUND"
+    if operation == "create_webhook":  # its workspace is a field of the body
+        assert [field for field, _ in answer.details] == ["workspaceId"]
+    else:
+        assert answer.code == "NOT_FOUND"
     assert await house.digest() == before
 
 

@@ -17,7 +17,16 @@ from tests.doors import OPERATIONS, Door, RestDoor
 from tests.statements import said
 from tests.test_invitations import Post, invite
 from tests.test_lists import fill, path_of
-from tests.test_permissions import ASKED, draft, given, invitation, offered, submitted
+from tests.test_permissions import (
+    ASKED,
+    delivery,
+    draft,
+    given,
+    invitation,
+    offered,
+    submitted,
+    webhook,
+)
 from tests.test_posts import published
 
 box = test_invitations.post  # a fixture
@@ -34,24 +43,33 @@ CHANGES: dict[str, int] = {
     "create_post": 10,
     "create_posts": 10,
     "create_role": 7,
+    "create_webhook": 11,
     "delete_brand": 10,
     "delete_post": 10,
     "delete_role": 8,
+    "delete_webhook": 7,
+    "delivery": 1,
     "disconnect": 9,
     "duplicate_post": 16,
     "invite_user": 12,
     "publish_post": 16,
     "reconnect": 6,
+    "redeliver_delivery": 10,
+    "redeliver_webhook": 8,
     "remove_member": 7,
     "resend_invitation": 11,
     "revoke_invitation": 7,
+    "rotate_webhook_secret": 9,
     "schedule_post": 16,
+    "test_webhook": 7,
     "update_brand": 7,
     "update_member": 9,
     "update_post": 14,
     "update_role": 7,
+    "update_webhook": 7,
     "update_workspace": 7,
     "validate_post": 1,
+    "webhook": 1,
 }
 # By their row in the table.
 READS: dict[str, int] = {
@@ -64,9 +82,13 @@ READS: dict[str, int] = {
     "GET /brands/{brandId}/posts": 2,
     "GET /brands/{brandId}/social-accounts": 2,
     "GET /brands/{id}": 1,
+    "GET /deliveries/{id}": 1,
     "GET /permissions": 0,
     "GET /posts/{id}": 4,
     "GET /social-connections/{id}": 1,
+    "GET /webhooks": 2,
+    "GET /webhooks/{id}": 1,
+    "GET /webhooks/{webhookId}/deliveries": 2,
     "GET /workspaces": 2,
     "GET /workspaces/{id}": 1,
     "GET /workspaces/{workspaceId}/audit-events": 2,
@@ -77,7 +99,7 @@ READS: dict[str, int] = {
     "GET /workspaces/{workspaceId}/users": 2,
 }
 OWN: dict[str, int] = {
-    "DELETE /workspaces/{id}": 14,
+    "DELETE /workspaces/{id}": 15,
     "POST /workspaces/{id}/transfer": 13,
     "DELETE /auth/sessions/{id}": 4,
     "DELETE /auth/tokens/{id}": 4,
@@ -119,8 +141,12 @@ async def address(ann: Person, path: str) -> str:
             "approvals": submitted,
             "social-connections": offered,
             "invitations": invitation,
+            "webhooks": webhook,
+            "deliveries": delivery,
         }
         ids["id"] = own.get(noun) or await make[noun](ann)
+    if "{webhookId}" in path:
+        ids["webhookId"] = await webhook(ann)
     return path.format(**ids)
 
 

@@ -101,7 +101,9 @@ async def delete_webhook(ctx: Context, webhook: Webhook, input: DeleteWebhookInp
     return webhook.id
 
 
-@mutation(on=CHANGING, requires=SETTINGS, audit="webhook.secret_rotated")
+@mutation(
+    on=CHANGING, requires=SETTINGS, audit="webhook.secret_rotated", again=Again(_refer, _restore)
+)
 async def rotate_webhook_secret(
     ctx: Context, webhook: Webhook, input: RotateWebhookSecretInput
 ) -> shapes.Webhook:

@@ -191,6 +191,7 @@ class RotateWebhookSecretInput:
 
     id: strawberry.ID
     secret: str | None = ruled(rules.signing_secret, default=None)
+    idempotency_key: str | None = once()
 
 
 @strawberry.input(description="What to send again: all that failed and is of this time.")

